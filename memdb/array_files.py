@@ -85,8 +85,8 @@ def read_array(file: IO[bytes], size: int) -> NDArray[Any]:
     raw = file.read(wanted)
     if len(raw) != wanted:
         raise ValueError("it ends too early")
-    made = np.frombuffer(bytearray(raw), dtype)
-    return made.reshape(shape, order="F" if columns_first else "C")
+    flat = np.frombuffer(bytearray(raw), dtype)
+    return flat.reshape(shape, order="F" if columns_first else "C")
 
 
 def checked(

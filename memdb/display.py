@@ -51,11 +51,11 @@ def plain(value: str, limit: int = 2_000) -> str:
     where they belong to a script or a picture. What is longer than `limit` characters is cut, with a note of
     how much where it is no name.
     """
-    shown = _UNSEEN.sub(_visible, _ANSI.sub("", value[: limit + 1_000].replace("\r\n", "\n")))
-    if len(value) <= limit and len(shown) <= limit * 4:
-        return shown
-    left = f" ({len(value) - limit:,} more characters)" if limit >= _TOLD else ""
-    return f"{shown[:limit]}…{left}"
+    visible = _UNSEEN.sub(_visible, _ANSI.sub("", value[: limit + 1_000].replace("\r\n", "\n")))
+    if len(value) <= limit and len(visible) <= limit * 4:
+        return visible
+    rest_words = f" ({len(value) - limit:,} more characters)" if limit >= _TOLD else ""
+    return f"{visible[:limit]}…{rest_words}"
 
 
 def line(value: str, limit: int = 200) -> str:
@@ -94,7 +94,7 @@ def labels(values: Iterable[str] | Mapping[str, str], limit: int = 200) -> Calla
     as.
     """
     texts = values if isinstance(values, Mapping) else {value: value for value in values}
-    shown: dict[str, str] = {}
+    label_of: dict[str, str] = {}
     taken: set[str] = set()
     for value, text in texts.items():
         label, number = line(text, limit), 1
@@ -102,8 +102,8 @@ def labels(values: Iterable[str] | Mapping[str, str], limit: int = 200) -> Calla
             number += 1
             label = f"{line(text, limit)} ({number})"
         taken.add(label)
-        shown[value] = label
-    return _Labels(shown, limit)
+        label_of[value] = label
+    return _Labels(label_of, limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +127,12 @@ def repeats(text: str, secret: str) -> bool:
     secret with fewer than four letters and digits this cannot be told from any text: False.
     """
     raw = secret.encode("utf-8", "surrogateescape")
-    told = {_letters(text), _letters(unquote(text))}
+    spellings = {_letters(text), _letters(unquote(text))}
     for spelled in (secret, b64encode(raw).decode(), raw.hex()):
         wanted = _letters(spelled)
         size = min(len(wanted), 12)
         parts = {wanted[i : i + size] for i in range(len(wanted) - size + 1)}
-        if size >= 4 and any(part in each for part in parts for each in told):
+        if size >= 4 and any(part in each for part in parts for each in spellings):
             return True
     return False
 

@@ -5,11 +5,13 @@ MemDBError                  .hint says what to do
 │   └── MalformedReply      what came is no reply, or none to this command
 ├── ServiceUnreachable      no answer from another service than the server: an embedding endpoint, Bedrock
 ├── Busy                    the server answers, but not yet (loading, index building)
+│   └── SilentShard         a shard does not answer: nothing is told of all of them
 ├── LoginFailed             a password is missing or wrong, or the user may not do this
 │   └── NotAllowed          logged in, but the ACL does not allow this
 ├── EngineError             the server said no
 │   ├── UnknownIndex        .name
 │   ├── UnsupportedFeature  .feature
+│   ├── WrongType           the key holds another type of value than the command is for
 │   ├── Throttled           .after_s; a service wants fewer calls, or fails for the moment
 │   └── RejectedQuery       .reply
 ├── BudgetSpent             heavy work reached a bound of its budget
@@ -23,6 +25,7 @@ MemDBError                  .hint says what to do
 │   │   └── NoVectorField   the index has none at all
 │   ├── NoEmbedder          .dimension; nothing says which model made an index's vectors
 │   ├── TextTooLong         a text has more than a model takes
+│   ├── UnderWay            another process does the same just now; its result will serve
 │   └── OutOfRange          .name, .value, .low, .high
 ├── NotFound                .key
 ├── BadSettings             an environment variable, option or URL does not parse
@@ -170,8 +173,8 @@ class RefusedFilter(BadFilter, RejectedQuery):
 class UnknownField(BadInput):
     """The index has no such field, or the field is of another kind."""
 
-    def __init__(self, field: str, index: str, known: tuple[str, ...]) -> None:
-        names = ", ".join(known) or "none"
+    def __init__(self, field: str, index: str, names_known: tuple[str, ...]) -> None:
+        names = ", ".join(names_known) or "none"
         super().__init__(f"Index '{index}' has no field '{field}' for this.", f"It has: {names}.")
         self.field = field
 

@@ -1,4 +1,5 @@
-"""The files under MEMDB_HOME: one way to read them, one to write them.
+"""The files under MEMDB_HOME: one way to read them, one to write them; databases of SQLite and what an engine
+itself writes apart.
 
 Whatever lies there may be damaged, huge, a link, a pipe, or of another program. A file is read up to a bound,
 into a type, or it is set aside under another name, told in `NOTICES`, and the work goes on without it.
@@ -164,14 +165,14 @@ def named(path: Path, most: int) -> bytes:
     return raw
 
 
-def tables(told: str) -> dict[str, Any]:
+def tables(toml: str) -> dict[str, Any]:
     """The tables of a text in TOML.
 
     Raises:
         ValueError: it is none, is nested too deeply, or holds a number of thousands of digits.
     """
     try:
-        return tomllib.loads(told)
+        return tomllib.loads(toml)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except tomllib.TOMLDecodeError:
@@ -221,12 +222,12 @@ def reading(path: Path, *others: Path) -> Iterator[None]:
         raise set_aside(path, f"cannot be read ({_reason(exc)})", *others) from exc
 
 
-def write(path: Path, made: bytes | Callable[[IO[bytes]], object]) -> Path:
+def write(path: Path, new_content: bytes | Callable[[IO[bytes]], object]) -> Path:
     """Write a file, readable by this user alone, that others see whole or not at all.
 
     Args:
         path: the file; its folder is made.
-        made: its content, or what writes it.
+        new_content: its content, or what writes it.
 
     Raises:
         NotKept: the disk is full, or the folder cannot be written.
@@ -238,10 +239,10 @@ def write(path: Path, made: bytes | Callable[[IO[bytes]], object]) -> Path:
         tidy(path.parent)
         try:
             with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600), "wb") as file:
-                if isinstance(made, bytes):
-                    file.write(made)
+                if isinstance(new_content, bytes):
+                    file.write(new_content)
                 else:
-                    made(file)
+                    new_content(file)
             return part.replace(path)
         finally:
             part.unlink(missing_ok=True)
@@ -277,10 +278,10 @@ def hint(exc: OSError) -> str:
 def room(folder: Path) -> bool:
     """Whether the folder's disk has any left worth the name."""
     try:
-        told = os.statvfs(folder)
+        volume = os.statvfs(folder)
     except OSError:
         return True  # not told
-    return told.f_bavail * told.f_frsize >= _LITTLE
+    return volume.f_bavail * volume.f_frsize >= _LITTLE
 
 
 def set_aside(path: Path, why: str, *others: Path) -> DamagedFile:
@@ -333,7 +334,7 @@ def _check_folder(path: Path) -> None:
 def _noted(path: Path, why: str, aside: str) -> DamagedFile:
     name = f"{path.parent.name}/{path.name}" if path.parent.name in FOLDERS else path.name
     notice = Notice(name, why, aside, time.time())
-    if all((known.name, known.why) != (name, why) for known in NOTICES):
+    if all((notice.name, notice.why) != (name, why) for notice in NOTICES):
         NOTICES.append(notice)
     return DamagedFile(notice.words, f"It lies in '{path.parent}'; the work goes on without it.", path=path)
 

@@ -62,6 +62,17 @@ def mean(values: Numbers, confidence: float = 0.95, *, least: float = 0.0, most:
     return Interval(least + span * average, least + span * low_end, least + span * high_end)
 
 
+def means(values: Doubles, confidence: float = 0.95) -> tuple[Interval, ...]:
+    """`mean` of each row of (s, n), in [0, 1]; all at once, which is as many times as fast."""
+    clipped = np.clip(values, 0.0, 1.0)
+    distinct, places = np.unique(clipped, return_inverse=True)
+    places = places.reshape(clipped.shape)
+    counts = np.stack([np.bincount(row, minlength=len(distinct)) for row in places]).astype(np.float64)
+    low, high = bounds(distinct, counts, confidence)
+    rows = zip(clipped.mean(axis=1).tolist(), low.tolist(), high.tolist(), strict=True)
+    return tuple(Interval(each, min(below, each), max(above, each)) for each, below, above in rows)
+
+
 def bounds(values: Doubles, counts: Doubles, confidence: float = 0.95) -> tuple[Doubles, Doubles]:
     """Both ends of `mean` for many samples at once.
 
@@ -74,8 +85,8 @@ def bounds(values: Doubles, counts: Doubles, confidence: float = 0.95) -> tuple[
         ((samples,), (samples,)): lower and upper ends.
     """
     tail = (1 - confidence) / 2
-    seen = counts.any(axis=0)
-    values, counts = values[seen], counts[:, seen]
+    nonzero = counts.any(axis=0)
+    values, counts = values[nonzero], counts[:, nonzero]
     return _lowest(values, counts, tail), 1 - _lowest(1 - values, counts, tail)
 
 
@@ -144,13 +155,13 @@ def share(hits: int, drawn: int, confidence: float = 0.95, *, population: int | 
     tail = (1 - confidence) / 2
     low = float(betaincinv(hits, drawn - hits + 1, tail)) if hits else 0.0
     high = float(betaincinv(hits + 1, drawn - hits, 1 - tail)) if hits < drawn else 1.0
-    seen = hits / drawn
+    observed = hits / drawn
     if population is None:
-        return Interval(seen, low, high)
+        return Interval(observed, low, high)
     unseen = math.sqrt(max(0.0, 1 - drawn / population))
-    fewest = math.floor((seen - (seen - low) * unseen) * population)  # whole things
-    largest = math.ceil((seen + (high - seen) * unseen) * population)
-    return Interval(seen, fewest / population, min(1.0, largest / population))
+    fewest = math.floor((observed - (observed - low) * unseen) * population)  # whole things
+    largest = math.ceil((observed + (high - observed) * unseen) * population)
+    return Interval(observed, fewest / population, min(1.0, largest / population))
 
 
 def rare(total: float, variance: float, least: float, confidence: float = 0.95) -> Interval:

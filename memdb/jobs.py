@@ -100,8 +100,10 @@ class Job(Generic[T]):
             now = self._ended or time.monotonic()
             spent = now - self._stage_began
             rate = self._done / spent if spent > 0.2 else 0.0
-            left = (self._total - self._done) / rate if rate and self._total else None
-            return JobState(self._status, self._stage, self._done, self._total, now - self._began, rate, left)
+            left_s = (self._total - self._done) / rate if rate and self._total else None
+            return JobState(
+                self._status, self._stage, self._done, self._total, now - self._began, rate, left_s
+            )
 
     def _run(self, work: Callable[[Job[T]], T]) -> None:
         status: Literal["done", "failed", "cancelled"] = "done"

@@ -39,22 +39,26 @@ def table(content: bytes, *, most_rows: int, most_bytes: int) -> pa.Table:
     about, columns = whole.metadata, [whole.schema.column(i) for i in range(len(whole.schema))]
     if about.num_rows > most_rows:
         raise TooLarge(f"holds {about.num_rows:,} rows, and at most {most_rows:,} are read")
-    kept = [i for i, told in enumerate(columns) if told.physical_type != _TEXT or told.path == told.name]
+    columns_read = [
+        i for i, column in enumerate(columns) if column.physical_type != _TEXT or column.path == column.name
+    ]
     size = 0
     for group in map(about.row_group, range(about.num_row_groups)):
-        for i in kept:
+        for i in columns_read:
             width = _WIDTHS.get(columns[i].physical_type, max(_INDEX, columns[i].length))
             size += max(group.column(i).total_uncompressed_size, group.column(i).num_values * width)
     _check(size, most_bytes)
-    texts = [columns[i].path for i in kept if columns[i].physical_type == _TEXT]
+    texts = [columns[i].path for i in columns_read if columns[i].physical_type == _TEXT]
     # Texts are read as places among the different ones: they are counted before they are written out.
     file = pq.ParquetFile(io.BytesIO(content), read_dictionary=texts, page_checksum_verification=True)
-    made = file.read(columns=[columns[i].path for i in kept])
-    _check(sum(_written_out(column) for column in made.columns), most_bytes)
-    for i, field in enumerate(made.schema):
+    read_table = file.read(columns=[columns[i].path for i in columns_read])
+    _check(sum(_written_out(column) for column in read_table.columns), most_bytes)
+    for i, field in enumerate(read_table.schema):
         if pa.types.is_dictionary(field.type):
-            made = made.set_column(i, field.name, made.column(i).cast(field.type.value_type))
-    return made
+            read_table = read_table.set_column(
+                i, field.name, read_table.column(i).cast(field.type.value_type)
+            )
+    return read_table
 
 
 def _check(size: int, most: int) -> None:

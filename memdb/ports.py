@@ -8,8 +8,8 @@ import socket
 
 def free_ports(count: int) -> tuple[int, ...]:
     """As many different ports of the loopback address, none of which is used now."""
-    with contextlib.ExitStack() as held:  # all at once: asked for one by one, the same may come twice
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+    with contextlib.ExitStack() as stack:  # all at once: asked for one by one, the same may come twice
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
         return tuple(int(probe.getsockname()[1]) for probe in probes)

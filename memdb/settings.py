@@ -128,8 +128,8 @@ class Setting:
 
 
 def _setting(kind: Kind, default: str | float | bool | None, what: str, *, part: str = "") -> Any:
-    made: dict[str, Any] = {} if default is None else {"default": default}
-    return field(**made, repr=not kind.secret, metadata={"row": (kind, default, what, part)})
+    options: dict[str, Any] = {} if default is None else {"default": default}
+    return field(**options, repr=not kind.secret, metadata={"row": (kind, default, what, part)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,12 @@ class Comparison:
 def prefixes(first: OpenSide, second: OpenSide) -> tuple[str, str]:
     """What is cut off the keys of each side before they are compared: indexes of different prefixes hold the
     same documents under different keys. Empty where both have the same prefixes, or one has several."""
-    one, other = first.info.prefixes, second.info.prefixes
-    return (one[0], other[0]) if len(one) == len(other) == 1 and one != other else ("", "")
+    first_prefixes, other = first.info.prefixes, second.info.prefixes
+    return (
+        (first_prefixes[0], other[0])
+        if len(first_prefixes) == len(other) == 1 and first_prefixes != other
+        else ("", "")
+    )
 
 
 def question(text: str, first: Answer, second: Answer, cut: tuple[str, str] = ("", "")) -> Question:
@@ -116,19 +120,19 @@ def compared(
         MemDBError: a server or a model did not answer, or said no.
         Cancelled: from `report`.
     """
-    asked = list(dict.fromkeys(text.strip() for text in texts if text.strip()))
-    if not asked:
+    questions = list(dict.fromkeys(text.strip() for text in texts if text.strip()))
+    if not questions:
         raise BadInput("There are no questions.", "Give at least one, one a line.")
-    if len(asked) > MOST_QUESTIONS:
-        raise BadInput(f"There are {len(asked):,} questions.", f"Give at most {MOST_QUESTIONS:,}.")
+    if len(questions) > MOST_QUESTIONS:
+        raise BadInput(f"There are {len(questions):,} questions.", f"Give at most {MOST_QUESTIONS:,}.")
     cut = prefixes(first, second)
     notes = dict.fromkeys(
         [f"Keys are compared without their prefixes '{cut[0]}' and '{cut[1]}'."] if cut != ("", "") else []
     )
-    made: list[Question] = []
+    answered: list[Question] = []
     cost = Spent()
-    for start in range(0, len(asked), _EMBEDDED_AT_ONCE):
-        part = asked[start : start + _EMBEDDED_AT_ONCE]
+    for start in range(0, len(questions), _EMBEDDED_AT_ONCE):
+        part = questions[start : start + _EMBEDDED_AT_ONCE]
         vectors: list[Floats | None] = []
         for place, side in enumerate((first, second)):
             if side.embedder is None:
@@ -136,17 +140,17 @@ def compared(
             elif place and first.embedder is not None and side.embedder.same_as(first.embedder):
                 vectors.append(vectors[0])  # one model: its vectors do for both
             else:
-                report("Embedding", start, len(asked))
+                report("Embedding", start, len(questions))
                 embedded = embeddings(side, part)
                 vectors.append(embedded.vectors)
                 cost += embedded.spent
                 notes |= dict.fromkeys(embedded.notes)
         for row, text in enumerate(part):
-            report("Asking both", start + row, len(asked))
+            report("Asking both", start + row, len(questions))
             answers = [
                 ask(side, text, vector=None if own is None else own[row])
                 for side, own in zip((first, second), vectors, strict=True)
             ]
-            made.append(question(text, answers[0], answers[1], cut))
-    made.sort(key=lambda each: (each.overlap.rbo, each.overlap.jaccard))
-    return Comparison(first.words(second), second.words(first), tuple(made), cost, tuple(notes))
+            answered.append(question(text, answers[0], answers[1], cut))
+    answered.sort(key=lambda each: (each.overlap.rbo, each.overlap.jaccard))
+    return Comparison(first.words(second), second.words(first), tuple(answered), cost, tuple(notes))

@@ -141,9 +141,17 @@ def ask(open_side: OpenSide, text: str, *, vector: Floats | None = None) -> Answ
     """
     client, info, side = open_side.client, open_side.info, open_side.side
     if side.by == "words":
-        said = words(client, info, WordsRequest(info.name, text, side.k, side.filter, returnable(info)))
+        word_result = words(
+            client, info, WordsRequest(info.name, text, side.k, side.filter, returnable(info))
+        )
         return Answer(
-            said.keys, said.scores, said.fields, said.took_ms, said.commands, said.notes, scored=said.scored
+            word_result.keys,
+            word_result.scores,
+            word_result.fields,
+            word_result.took_ms,
+            word_result.commands,
+            word_result.notes,
+            scored=word_result.scored,
         )
     embedded = None
     if vector is None:
@@ -163,17 +171,17 @@ def ask(open_side: OpenSide, text: str, *, vector: Floats | None = None) -> Answ
             embedded=embedded,
             scored="distance",
         )
-    made = hybrid(client, info, HybridRequest(request, text, side.fusion))
+    fused = hybrid(client, info, HybridRequest(request, text, side.fusion))
     return Answer(
-        made.keys,
-        made.scores,
-        made.fields,
-        made.took_ms,
-        made.commands,
-        (*notes, *made.notes),
-        made.hits,
+        fused.keys,
+        fused.scores,
+        fused.fields,
+        fused.took_ms,
+        fused.commands,
+        (*notes, *fused.notes),
+        fused.hits,
         embedded,
-        f"{side.fusion.words}; fused by {made.fused_by}",
+        f"{side.fusion.words}; fused by {fused.fused_by}",
     )
 
 

@@ -52,7 +52,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TimedStep:
     """A part of the flow, in ms since the question was sent off."""
 
     name: str
@@ -74,7 +74,7 @@ class Context:
     turns: tuple[Turn, ...]  # before the question
     preference: Floats | None  # (d,)
     result: KnnResult
-    steps: tuple[Step, ...]
+    steps: tuple[TimedStep, ...]
     commands: tuple[Command, ...]  # of the round trip, in order
     asked_again: bool  # the preference had changed
     problems: tuple[str, ...]
@@ -109,7 +109,7 @@ def context(
         MemDBError: the server did not answer, or said no.
     """
     began = time.perf_counter() - embed_ms / 1000
-    command, made = _command(client, info, ask, vector, preference)
+    command, shape = _command(client, info, ask, vector, preference)
     key = ask.session_key
     commands: list[tuple[Arg, ...]] = [("HMGET", key, formats.USER_ID, formats.HISTORY)]
     if ask.user_id:
@@ -121,27 +121,28 @@ def context(
     stored, history = replies.items(answers[0])
     if stored is None and history is None:
         raise NotFound(key, "session")
-    told = formats.history_of(history) if history else formats.History((), ())
-    problems = list(told.problems)
-    now, problem = _preference(answers[1]) if ask.user_id else (None, "")
+    earlier = formats.history_of(history) if history else formats.History((), ())
+    problems = list(earlier.problems)
+    preferred, problem = _preference(answers[1]) if ask.user_id else (None, "")
     problems += [problem] if problem else []
-    if now is not None and now.shape != vector.shape:
+    if preferred is not None and preferred.shape != vector.shape:
         problems.append(
-            f"The preference vector has {len(now):,} numbers, the question {len(vector):,}: it is left aside."
+            f"The preference vector has {len(preferred):,} numbers, the question {len(vector):,}: "
+            "it is left aside."
         )
-    result = knn_result(answers[-1], made, command, (back - sent) * 1000)
+    result = knn_result(answers[-1], shape, command, (back - sent) * 1000)
     result = held_against_filter(client, info, _request(info, ask, vector, preference), result)
-    again = not _same(now, preference) and ask.weight > 0
+    again = not _same(preferred, preference) and ask.weight > 0
     if again:
-        command, _ = _command(client, info, ask, vector, now)
-        result = knn(client, _request(info, ask, vector, now), info)
-    done = time.perf_counter()
+        command, _ = _command(client, info, ask, vector, preferred)
+        result = knn(client, _request(info, ask, vector, preferred), info)
+    ended = time.perf_counter()
     return Context(
         ask,
-        told.turns,
-        now,
+        earlier.turns,
+        preferred,
         result.under_filter(),
-        _steps(embed_ms, [(moment - began) * 1000 for moment in (sent, back, done)]),
+        _steps(embed_ms, [(moment - began) * 1000 for moment in (sent, back, ended)]),
         tuple(Command(tuple(args)) for args in commands),
         again,
         tuple(problems),
@@ -149,7 +150,7 @@ def context(
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class RoundTrips:
     """The commands of the round trip sent at once and one by one, in turn; ms, one value a repeat."""
 
     together_ms: tuple[float, ...]
@@ -161,16 +162,16 @@ class Compared:
         return tuple(sum(times) for times in zip(*(times for _, times in self.alone_ms), strict=True))
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[TimedStep, ...]:
         """The commands one after the other, each as long as its median."""
-        steps: list[Step] = []
+        steps: list[TimedStep] = []
         for name, times in self.alone_ms:
             start = steps[-1].end_ms if steps else 0.0
-            steps.append(Step(name, start, start + statistics.median(times), True))
+            steps.append(TimedStep(name, start, start + statistics.median(times), True))
         return tuple(steps)
 
 
-def compared(client: Client, context: Context, repeats: int = 9) -> Compared:
+def compared(client: Client, context: Context, repeats: int = 9) -> RoundTrips:
     """What one round trip saves: its commands at once and one by one, as often as each other and in turn.
 
     A server writes the replies of a pipeline together, so that the pipeline itself does not tell what each
@@ -190,7 +191,7 @@ def compared(client: Client, context: Context, repeats: int = 9) -> Compared:
             began = time.perf_counter()
             client.execute(*command.args)
             alone[name].append((time.perf_counter() - began) * 1000)
-    return Compared(tuple(together), tuple((name, tuple(times)) for name, times in alone.items()))
+    return RoundTrips(tuple(together), tuple((name, tuple(times)) for name, times in alone.items()))
 
 
 def nearest(client: Client, info: IndexInfo, ask: Ask, vector: Floats) -> float | None:
@@ -202,8 +203,8 @@ def nearest(client: Client, info: IndexInfo, ask: Ask, vector: Floats) -> float 
         MemDBError: the server did not answer, or said no.
     """
     result = knn(client, _request(info, replace(ask, k=1, weight=0.0), vector, None), info)
-    known = result.distances[np.isfinite(result.distances)]
-    return float(known[0]) if len(known) else None
+    finite = result.distances[np.isfinite(result.distances)]
+    return float(finite[0]) if len(finite) else None
 
 
 def both(
@@ -214,19 +215,19 @@ def both(
     Raises:
         MemDBError: the server did not answer, or said no.
     """
-    plain, made = _command(client, info, replace(ask, weight=0.0), vector, None)
+    plain, shape = _command(client, info, replace(ask, weight=0.0), vector, None)
     blended, _ = _command(client, info, ask, vector, preference)
     began = time.perf_counter()
     first, second = client.pipeline([plain.args, blended.args])
     took = (time.perf_counter() - began) * 1000
-    kept = [
-        held_against_filter(client, info, request, knn_result(reply, made, command, took)).under_filter()
+    results = [
+        held_against_filter(client, info, request, knn_result(reply, shape, command, took)).under_filter()
         for reply, command, request in (
             (first, plain, _request(info, replace(ask, weight=0.0), vector, None)),
             (second, blended, _request(info, ask, vector, preference)),
         )
     ]
-    return kept[0], kept[1]
+    return results[0], results[1]
 
 
 def _request(info: IndexInfo, ask: Ask, vector: Floats, preference: Floats | None) -> KnnRequest:
@@ -240,8 +241,8 @@ def _command(
     client: Client, info: IndexInfo, ask: Ask, vector: Floats, preference: Floats | None
 ) -> tuple[Command, Template]:
     request = _request(info, ask, vector, preference)
-    made = template(request, info, client.server.dialect)
-    return filled(made, request), made
+    shape = template(request, info, client.server.dialect)
+    return filled(shape, request), shape
 
 
 def _preference(raw: Reply) -> tuple[Floats | None, str]:
@@ -262,12 +263,12 @@ def _same(vector: Floats | None, other: Floats | None) -> bool:
     return vector.shape == other.shape and bool((vector == other).all())
 
 
-def _steps(embed_ms: float, at: list[float]) -> tuple[Step, ...]:
-    sent, back, done = at
-    embedding = [Step("embed the question", 0.0, embed_ms, False)] if embed_ms else []
+def _steps(embed_ms: float, at: list[float]) -> tuple[TimedStep, ...]:
+    sent, back, ended = at
+    embedding = [TimedStep("embed the question", 0.0, embed_ms, False)] if embed_ms else []
     return (
         *embedding,
-        Step("blend, write the commands", embed_ms, sent, False),
-        Step(ROUND_TRIP, sent, back, True),
-        Step("read the replies", back, done, False),
+        TimedStep("blend, write the commands", embed_ms, sent, False),
+        TimedStep(ROUND_TRIP, sent, back, True),
+        TimedStep("read the replies", back, ended, False),
     )

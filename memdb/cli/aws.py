@@ -14,7 +14,7 @@ from memdb.display import bytes_text, duration
 from memdb.errors import BadInput, NotFound
 from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_snapshots, elasticache_card
 from memdb.operations.aws_card import Card as ClusterCard
-from memdb.operations.aws_card import Check
+from memdb.operations.aws_card import ClusterCheck
 from memdb.operations.aws_session import Absent, ask
 from memdb.sizing.constraints import MODES, Durability
 
@@ -40,8 +40,8 @@ class InRegion(Command):
             NotFound: there is none of that name, or none at all.
             BadInput: there are several, and none is named.
         """
-        asked = client(self.service, self.region)
-        return asked, _chosen(asked, self.cluster, self.service)
+        service_client = client(self.service, self.region)
+        return service_client, _chosen(service_client, self.cluster, self.service)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +55,10 @@ class Card(InRegion):
 
     def run(self) -> int:
         """The card and its checklist; 1 where a check failed."""
-        asked, chosen = self.chosen()
+        service_client, chosen = self.chosen()
         snapshots = ask(
-            f"{self.service}:DescribeSnapshots", lambda: aws_snapshots.snapshots(asked, chosen.cluster.name)
+            f"{self.service}:DescribeSnapshots",
+            lambda: aws_snapshots.snapshots(service_client, chosen.cluster.name),
         )
         now = datetime.now(UTC)
         if self.service == "elasticache":
@@ -106,11 +107,11 @@ class Alarms(InRegion):
                 else aws_metrics.listed_nodes(cloudwatch, nodes)
             ),
         )
-        known = () if isinstance(series, Absent) else series
+        alarm_series = () if isinstance(series, Absent) else series
         wanted = (
-            aws_alarms.elasticache_alarms(chosen, known)
+            aws_alarms.elasticache_alarms(chosen, alarm_series)
             if cached
-            else aws_alarms.alarms(name, chosen.cluster.node_type, known)
+            else aws_alarms.alarms(name, chosen.cluster.node_type, alarm_series)
         )
         texts = {
             "boto3": lambda: aws_alarms.boto3_code(wanted, chosen.cluster.region, topic),
@@ -149,9 +150,9 @@ class Snapshots(InRegion):
 
     def run(self) -> int:
         """Snapshots; 1 where the newest is too old."""
-        (asked, chosen), now = self.chosen(), datetime.now(UTC)
+        (service_client, chosen), now = self.chosen(), datetime.now(UTC)
         name = chosen.cluster.name
-        listed = aws_snapshots.snapshots(asked, name)
+        listed = aws_snapshots.snapshots(service_client, name)
         warning = aws_snapshots.late(listed, chosen.snapshot_days, now)
         cost = aws_snapshots.cost(listed, chosen.cluster.region, service=self.service)
         if self.json:
@@ -183,7 +184,7 @@ class Snapshots(InRegion):
         return FAILED if warning else 0
 
 
-def card_json(card: ClusterCard, checks: tuple[Check, ...]) -> dict[str, Any]:
+def card_json(card: ClusterCard, checks: tuple[ClusterCheck, ...]) -> dict[str, Any]:
     """What `memdb aws card --json` prints."""
     return {
         **asdict(card.cluster),
@@ -206,11 +207,11 @@ def card_json(card: ClusterCard, checks: tuple[Check, ...]) -> dict[str, Any]:
     }
 
 
-def _chosen(asked: Any, name: str, service: Service) -> ClusterCard:
+def _chosen(service_client: Any, name: str, service: Service) -> ClusterCard:
     cached = service == "elasticache"
     if name:
-        return elasticache_card.card(asked, name) if cached else aws_card.card(asked, name)
-    cards = elasticache_card.cards(asked) if cached else aws_card.cards(asked)
+        return elasticache_card.card(service_client, name) if cached else aws_card.card(service_client, name)
+    cards = elasticache_card.cards(service_client) if cached else aws_card.cards(service_client)
     if not cards:
         raise NotFound("*", f"{TITLES[service]} cluster in this Region")
     if len(cards) > 1:
@@ -218,4 +219,4 @@ def _chosen(asked: Any, name: str, service: Service) -> ClusterCard:
             f"There are {len(cards)} clusters in {cards[0].cluster.region}.",
             f"Name one with --cluster: {', '.join(c.cluster.name for c in cards)}.",
         )
-    return elasticache_card.with_reserve(asked, cards[0]) if cached else cards[0]
+    return elasticache_card.with_reserve(service_client, cards[0]) if cached else cards[0]

@@ -17,7 +17,7 @@ from memdb.asking.side import Answer, By, OpenSide, Side, ask, opened, spent
 from memdb.cli.arguments import InWords, count, say_what_leaves
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
-from memdb.cli.output import Bar, print_json, print_table, say
+from memdb.cli.output import ProgressBar, print_json, print_table, say
 from memdb.cluster.client import open_for_work
 from memdb.cluster.find import find_target
 from memdb.display import line
@@ -63,11 +63,11 @@ class TwoSides(InWords):
         return any(getattr(self, name) is not None for name in vars(self) if name.startswith("beside_"))
 
 
-def run(given: TwoSides, side: Side, text: str | None, questions: str | None, *, as_json: bool) -> int:
+def run(sides: TwoSides, side: Side, text: str | None, questions: str | None, *, as_json: bool) -> int:
     """Ask one way by words or both, or two ways.
 
     Args:
-        given: the options.
+        sides: the options.
         side: the first way, as the options of the command say it.
         text: one question, or None.
         questions: a file of them, one a line, or None.
@@ -82,45 +82,45 @@ def run(given: TwoSides, side: Side, text: str | None, questions: str | None, *,
             "Two sides are compared by a question in words, and so are words searched.",
             "Give --text, or --questions with a file of one a line.",
         )
-    if questions is not None and not given.two:
+    if questions is not None and not sides.two:
         raise BadInput(
             "Say what to compare with.", "Add --beside-index, --beside-embedder, --beside-by or another."
         )
-    side = replace(side, by=given.by, fusion=Fusion(given.fusion, weight=given.weight))
+    side = replace(side, by=sides.by, fusion=Fusion(sides.fusion, weight=sides.weight))
     with ExitStack() as stack:
-        client = stack.enter_context(open_for_work(given.find(settings)))
+        client = stack.enter_context(open_for_work(sides.find(settings)))
         first = opened(client, side, settings, tell=say_what_leaves)
-        if not given.two:
+        if not sides.two:
             _one(ask(first, text or ""), as_json=as_json)
             return 0
         other = client
-        if given.beside_url is not None:
-            other = stack.enter_context(open_for_work(find_target(settings, given.beside_url)))
-        second = opened(other, _second(given, side), settings, tell=say_what_leaves)
+        if sides.beside_url is not None:
+            other = stack.enter_context(open_for_work(find_target(settings, sides.beside_url)))
+        second = opened(other, _second(sides, side), settings, tell=say_what_leaves)
         if questions is not None:
-            bar, interrupt = stack.enter_context(Bar()), stack.enter_context(Interrupt())
-            made = compared(first, second, _read(questions), report=interrupt.watching(bar.report))
+            bar, interrupt = stack.enter_context(ProgressBar()), stack.enter_context(Interrupt())
+            comparison = compared(first, second, _read(questions), report=interrupt.watching(bar.report))
             bar.finish(complete=True)
-            _many(made, as_json=as_json)
+            _many(comparison, as_json=as_json)
         else:
             answers = ask(first, text or ""), ask(second, text or "")
             _both(first, second, text or "", answers, as_json=as_json)
     return 0
 
 
-def _second(given: TwoSides, side: Side) -> Side:
+def _second(sides: TwoSides, side: Side) -> Side:
     """The first side with what is said beside it; another index, field or server may have another model."""
-    elsewhere = any(name is not None for name in (given.beside_index, given.beside_field, given.beside_url))
-    model = given.beside_embedder if given.beside_embedder is not None else "" if elsewhere else side.model
-    field = "" if given.beside_index is not None else side.field
+    elsewhere = any(name is not None for name in (sides.beside_index, sides.beside_field, sides.beside_url))
+    model = sides.beside_embedder if sides.beside_embedder is not None else "" if elsewhere else side.model
+    field = "" if sides.beside_index is not None else side.field
     return replace(
         side,
-        index=side.index if given.beside_index is None else given.beside_index,
-        field=field if given.beside_field is None else given.beside_field,
+        index=side.index if sides.beside_index is None else sides.beside_index,
+        field=field if sides.beside_field is None else sides.beside_field,
         model=model,
-        ef_runtime=side.ef_runtime if given.beside_ef is None else given.beside_ef or None,
-        filter=side.filter if given.beside_filter is None else given.beside_filter,
-        by=side.by if given.beside_by is None else given.beside_by,
+        ef_runtime=side.ef_runtime if sides.beside_ef is None else sides.beside_ef or None,
+        filter=side.filter if sides.beside_filter is None else sides.beside_filter,
+        by=side.by if sides.beside_by is None else sides.beside_by,
     )
 
 
@@ -155,15 +155,15 @@ def _one(answer: Answer, *, as_json: bool) -> None:
 def _both(
     first: OpenSide, second: OpenSide, text: str, answers: tuple[Answer, Answer], *, as_json: bool
 ) -> None:
-    made = question(text, *answers, prefixes(first, second))
+    answered = question(text, *answers, prefixes(first, second))
     names = first.words(second), second.words(first)
     if as_json:
         print_json(
             {
                 "first": {"side": names[0], **_answer(answers[0])},
                 "second": {"side": names[1], **_answer(answers[1])},
-                "moves": [{"key": m.name, "first": m.first, "second": m.second} for m in made.moves],
-                **asdict(made.overlap),
+                "moves": [{"key": m.name, "first": m.first, "second": m.second} for m in answered.moves],
+                **asdict(answered.overlap),
             }
         )
         return
@@ -172,42 +172,47 @@ def _both(
         for answer, prefix in zip(answers, prefixes(first, second), strict=True)
         for key, fields in zip(answer.keys, answer.fields, strict=True)
     }
-    rows = [(_rank(m.first), _rank(m.second), _moved(m.moved), titles[m.name], m.name) for m in made.moves]
+    rows = [
+        (_rank(m.first), _rank(m.second), _moved(m.moved), titles[m.name], m.name) for m in answered.moves
+    ]
     print_table(text, (names[0], names[1], "moved", "title", "key"), rows, right=(0, 1, 2))
-    say(f"{made.overlap.words}.")
+    say(f"{answered.overlap.words}.")
     for answer in answers:
         _ends(answer.notes, answer)
 
 
-def _many(made: Comparison, *, as_json: bool) -> None:
+def _many(comparison: Comparison, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "first": made.first,
-                "second": made.second,
-                "words": made.words,
-                "jaccard": float(np.mean(made.jaccard)),
-                "rbo": float(np.mean(made.rbo)),
-                "questions": [_question(each) for each in made.questions],
-                "embedding": asdict(made.spent),
-                "notes": list(made.notes),
+                "first": comparison.first,
+                "second": comparison.second,
+                "words": comparison.words,
+                "jaccard": float(np.mean(comparison.jaccard)),
+                "rbo": float(np.mean(comparison.rbo)),
+                "questions": [_question(each) for each in comparison.questions],
+                "embedding": asdict(comparison.spent),
+                "notes": list(comparison.notes),
             }
         )
         return
     rows = [
         (f"{each.overlap.rbo:.2f}", f"{each.overlap.jaccard:.2f}", f"{each.overlap.shared}", each.text)
-        for each in made.questions[:_SHOWN]
+        for each in comparison.questions[:_SHOWN]
     ]
     print_table(
-        f"{made.first} beside {made.second}", ("RBO", "Jaccard", "shared", "question"), rows, right=range(3)
+        f"{comparison.first} beside {comparison.second}",
+        ("RBO", "Jaccard", "shared", "question"),
+        rows,
+        right=range(3),
     )
-    if len(made.questions) > _SHOWN:
-        say(f"The {_SHOWN} that differ most, of {len(made.questions):,}; --json has all.")
-    say(made.words)
-    for text in made.notes:
+    if len(comparison.questions) > _SHOWN:
+        say(f"The {_SHOWN} that differ most, of {len(comparison.questions):,}; --json has all.")
+    say(comparison.words)
+    for text in comparison.notes:
         say(f"Note: {text}")
-    if made.spent.texts:
-        say(f"Embedded: {made.spent.words}")
+    if comparison.spent.texts:
+        say(f"Embedded: {comparison.spent.words}")
 
 
 def _question(each: Question) -> dict[str, object]:

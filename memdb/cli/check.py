@@ -95,10 +95,10 @@ def _kept_limits(settings: Settings, target: Target) -> Thresholds:
         return Thresholds()
 
 
-def _limits(given: Check, kept: Thresholds) -> Thresholds:
+def _limits(check: Check, limits: Thresholds) -> Thresholds:
     """Options win over what was kept on the Metrics page, which wins over the defaults."""
     return Thresholds(
-        kept.free_memory if given.free is None else given.free / 100,
-        kept.cpu if given.cpu is None else given.cpu / 100,
-        kept.connections if given.connections is None else given.connections / 100,
+        limits.free_memory if check.free is None else check.free / 100,
+        limits.cpu if check.cpu is None else check.cpu / 100,
+        limits.connections if check.connections is None else check.connections / 100,
     )

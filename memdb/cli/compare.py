@@ -40,12 +40,12 @@ class Compare(Size):
     def run(self) -> int:
         """Bills, table, advice."""
         home = Settings.from_env().home
-        known = catalogue.load().with_prices(prices.usable(home))
+        prices_known = catalogue.load().with_prices(prices.usable(home))
         inputs = self.inputs
         load = replace(inputs.load, tenants=self.tenants, written_together=self.together)
-        made = plan.plan(replace(inputs, load=load), profiles.load(self.profile, home), known)
+        sized = plan.plan(replace(inputs, load=load), profiles.load(self.profile, home), prices_known)
         bills = services.bills(
-            inputs.shape, inputs.sessions, load, made.estimate.total_bytes, known, inputs.wishes
+            inputs.shape, inputs.sessions, load, sized.estimate.total_bytes, prices_known, inputs.wishes
         )
         answers = [part.strip() for part in self.yes.split(",") if part.strip()]
         advice = advisor.advise(answers)

@@ -67,7 +67,7 @@ class Deploy(Command):
         write.check_folder(out)
         access = self._access()
         wheel = self._wheel()
-        told = place.read(
+        described = place.read(
             self.cluster,
             self.region,
             user=self.user,
@@ -75,19 +75,19 @@ class Deploy(Command):
             service=self.service,
             subnets=[name.strip() for name in self.subnets.split(",") if name.strip()],
         )
-        given = {"BundleBucket": self.bucket} if self.style == "host" else {"Image": self.image}
-        filled = write.values(told, self.style, access, {name: v for name, v in given.items() if v})
+        parameters = {"BundleBucket": self.bucket} if self.style == "host" else {"Image": self.image}
+        filled = write.values(described, self.style, access, {name: v for name, v in parameters.items() if v})
         month = cost.month(self.style, self.region, catalogue.load())
-        written = write.write(out, self.style, write.texts(told, self.style, filled), wheel)
-        left = write.still_open(self.style, filled, wheel)
-        commands = write.commands(told, self.style, out, filled, wheel)
+        written = write.write(out, self.style, write.texts(described, self.style, filled), wheel)
+        open_values = write.still_open(self.style, filled, wheel)
+        commands = write.commands(described, self.style, out, filled, wheel)
         if self.json:
             print_json(
                 {
                     "cluster": self.cluster,
                     "style": self.style,
                     "parameters": filled,
-                    "still_open": left,
+                    "still_open": open_values,
                     "month": {
                         "usd": round(month.usd, 2),
                         "grade": month.grade,
@@ -97,17 +97,17 @@ class Deploy(Command):
                     },
                     "files": [str(path) for path in written],
                     "commands": commands,
-                    "notes": told.notes,
+                    "notes": described.notes,
                 }
             )
             return 0
         rows = [(p.what, f"{p.usd:,.2f}", p.price.grade, p.price.date) for p in month.parts]
         print_table("", ("part", "$ a month", "grade", "date"), rows, right=[1])
         say(month.words(self.region))
-        for note in told.notes:
+        for note in described.notes:
             say(note)
         say(f"{len(written)} files are in {out}. Nothing was created in AWS.")
-        for name, what in left.items():
+        for name, what in open_values.items():
             say(f"Still missing: {name}, {what}.")
         say("Next:")
         for command in commands:

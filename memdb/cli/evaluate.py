@@ -13,7 +13,7 @@ from memdb import export, files
 from memdb.cli.arguments import OnServer, count, share
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
-from memdb.cli.output import Bar, note, print_json, print_table, say
+from memdb.cli.output import ProgressBar, note, print_json, print_table, say
 from memdb.cluster.budget import budget_of
 from memdb.cluster.client import Client, open_for_work
 from memdb.errors import BadInput, Cancelled
@@ -120,7 +120,7 @@ class Evaluate(OnServer):
         if self.hybrid and self.by:
             raise BadInput("--hybrid and --by say two ways to search.", "Give one of them.")
         ways: tuple[By, ...] = ("hybrid",) if self.hybrid else self.by
-        given: dict[str, tuple[Any, ...]] = {
+        settings_given: dict[str, tuple[Any, ...]] = {
             "index": self.index,
             "field": self.field,
             "by": ways,
@@ -130,14 +130,16 @@ class Evaluate(OnServer):
             "fusion": self.fusion,
             "weight": self.weight,
         }
-        settings = max(map(len, given.values()))
-        if wrong := [name for name, values in given.items() if len(values) not in (0, 1, settings)]:
+        settings = max(map(len, settings_given.values()))
+        if wrong := [name for name, values in settings_given.items() if len(values) not in (0, 1, settings)]:
             raise BadInput(
                 f"{settings} settings are named, and --{wrong[0].removesuffix('_runtime')} "
-                f"{len(given[wrong[0]])} times.",
+                f"{len(settings_given[wrong[0]])} times.",
                 "Give an option once for all settings, or once for each.",
             )
-        columns = {name: values * settings if len(values) == 1 else values for name, values in given.items()}
+        columns = {
+            name: values * settings if len(values) == 1 else values for name, values in settings_given.items()
+        }
         methods = columns.pop("fusion") or (FUSION.method,) * settings
         weights = columns.pop("weight") or (FUSION.weight,) * settings
         return EvaluationRequest(
@@ -177,18 +179,18 @@ class Evaluate(OnServer):
         if self.out and Path(self.out).suffix not in _WRITERS:
             raise BadInput(f"'{self.out}' names no kind of file.", f"End it with {', '.join(_WRITERS)}.")
         earlier = store.load(settings.home, self.not_below) if self.not_below else None
-        made = store.load(settings.home, self.kept) if self.kept else self._evaluated(settings)
-        verdicts = [gate.at_least(made, self.ndcg)] if self.ndcg is not None else []
-        verdicts += [gate.not_below(made, earlier)] if earlier is not None else []
+        evaluation = store.load(settings.home, self.kept) if self.kept else self._evaluated(settings)
+        verdicts = [gate.at_least(evaluation, self.ndcg)] if self.ndcg is not None else []
+        verdicts += [gate.not_below(evaluation, earlier)] if earlier is not None else []
         if self.out:
             where = Path(self.out).expanduser()
-            files.write(where, _WRITERS[where.suffix](made))
+            files.write(where, _WRITERS[where.suffix](evaluation))
         if self.json:
             gates = [{"kept": verdict.kept, "words": verdict.words} for verdict in verdicts]
-            print_json({**report.as_json(made), "gates": gates})
+            print_json({**report.as_json(evaluation), "gates": gates})
         else:
-            _show(made, verdicts)
-        return MISSED if made.partial or not all(verdict.kept for verdict in verdicts) else 0
+            _show(evaluation, verdicts)
+        return MISSED if evaluation.partial or not all(verdict.kept for verdict in verdicts) else 0
 
     def _evaluated(self, settings: Settings) -> Evaluation:
         request, target = self.request, self.find(settings)
@@ -196,11 +198,11 @@ class Evaluate(OnServer):
         if self.budget is not None:
             budget = replace(budget, queries_per_s=float(self.budget))
         so_far: list[Evaluation] = []
-        with open_for_work(target, budget) as client, Bar() as bar, Interrupt() as interrupt:
+        with open_for_work(target, budget) as client, ProgressBar() as bar, Interrupt() as interrupt:
             judged = self.judged(client, settings)
             embedder = models.of_settings(client, settings)
-            for said in models.leaving(client, request, embedder):
-                note(said)
+            for sentence in models.leaving(client, request, embedder):
+                note(sentence)
             try:
                 return evaluate.run_saved(
                     client,
@@ -255,9 +257,9 @@ def _questions(run: Evaluation) -> None:
     several = len(run.answers) > 1
     rows = compare.most_changed(run, 0, 1) if several else compare.worst(run, 0)
     what = f"Most changed from {run.names[0]} to {run.names[1]}" if several else "Worst questions"
-    shown = [
+    lines = [
         (frame["question"][row], *(f"{frame[letter][row]:.3f}" for letter in run.names))
         for row in rows[:SHOWN]
     ]
     head = ("question", *(f"{name('ndcg', run.request.k)} {letter}" for letter in run.names))
-    print_table(what, head, shown, right=range(1, len(head)))
+    print_table(what, head, lines, right=range(1, len(head)))

@@ -23,18 +23,18 @@ class Facts(Command):
 
     def run(self) -> int:
         """List them; 1 where one has to be confirmed again."""
-        told = facts.everything(datetime.now(UTC).date(), self.service)
-        late = [row for row in told if row.overdue]
+        listed = facts.everything(datetime.now(UTC).date(), self.service)
+        late = [row for row in listed if row.overdue]
         if self.json:
-            print_json([asdict(row) for row in told])
+            print_json([asdict(row) for row in listed])
         else:
             rows = [
                 (row.id, row.says, row.grade, f"{row.seen}{' overdue' if row.overdue else ''}", row.source)
-                for row in told
+                for row in listed
             ]
             print_table("", ("fact", "says", "grade", "read", "source"), rows)
             say(
-                f"{len(told)} facts, nodes and prices; the oldest was read in "
-                f"{facts.oldest(row.seen for row in told)}. {len(late)} have to be confirmed again."
+                f"{len(listed)} facts, nodes and prices; the oldest was read in "
+                f"{facts.oldest(row.seen for row in listed)}. {len(late)} have to be confirmed again."
             )
         return FAILED if late else 0

@@ -22,12 +22,12 @@ class Interrupt:
     def watching(self, report: Report) -> Report:
         """The report, which raises Cancelled once Ctrl-C was pressed."""
 
-        def told(stage: str, done: int, total: int) -> None:
-            report(stage, done, total)
+        def watched(stage: str, steps: int, total: int) -> None:
+            report(stage, steps, total)
             if self._wanted:
                 raise Cancelled
 
-        return told
+        return watched
 
     def __enter__(self) -> Interrupt:
         self._before = signal.signal(signal.SIGINT, self._seen)

@@ -24,19 +24,21 @@ class List(Command):
 
     def run(self) -> int:
         """The questions with how many hits of each grade."""
-        kept = labels.load(Settings.from_env().home)
+        stored = labels.load(Settings.from_env().home)
         if self.json:
-            rows = [{"question": e.question, "key": e.key, "grade": e.grade, "time": e.time} for e in kept]
+            rows = [{"question": e.question, "key": e.key, "grade": e.grade, "time": e.time} for e in stored]
             print_json({"labels": rows})
             return 0
         counts: dict[str, Counter[int]] = {}
-        for each in kept:
+        for each in stored:
             counts.setdefault(each.question, Counter())[each.grade] += 1
         rows_ = [(text, *(str(of[grade]) for grade in labels.GRADES)) for text, of in counts.items()]
         head = ("question", *(f"grade {grade}" for grade in labels.GRADES))
         if rows_:
             print_table("", head, rows_, right=range(1, len(head)))
-        say(f"{len(kept):,} labels of {len(counts):,} questions in {labels.path(Settings.from_env().home)}.")
+        say(
+            f"{len(stored):,} labels of {len(counts):,} questions in {labels.path(Settings.from_env().home)}."
+        )
         return 0
 
 
@@ -60,11 +62,12 @@ class Import(Command):
         queries = (self.queries, exchange.content_of(self.queries)) if self.queries else None
         judged = exchange.read(queries, (self.qrels, exchange.content_of(self.qrels)))
         more = exchange.to_labels(judged)
-        kept = labels.add(Settings.from_env().home, more)
+        total = labels.add(Settings.from_env().home, more)
         for text in judged.notes:
             note(text)
         say(
-            f"Imported {len(more):,} labels of {len(judged.grades):,} questions; there are {len(kept):,} now."
+            f"Imported {len(more):,} labels of {len(judged.grades):,} questions; "
+            f"there are {len(total):,} now."
         )
         return 0
 
@@ -82,11 +85,11 @@ class Export(Command):
         Raises:
             BadInput: there are none, or the layout cannot hold a key.
         """
-        kept = labels.load(Settings.from_env().home)
-        if not kept:
+        stored = labels.load(Settings.from_env().home)
+        if not stored:
             raise BadInput("You have no labels yet.", "Judge hits on the Search page, or import some.")
-        named, content = exchange.export(kept, self.kind)
+        named, content = exchange.export(stored, self.kind)
         where = Path(self.out).expanduser() if self.out else Path(named)
         files.write(where, content)
-        say(f"Wrote {len(kept):,} labels to {where}.")
+        say(f"Wrote {len(stored):,} labels to {where}.")
         return 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from memdb import export
 from memdb.cli.arguments import OnIndex, amount, count
 from memdb.cli.options import option
-from memdb.cli.output import Bar, print_json, print_table, say
+from memdb.cli.output import ProgressBar, print_json, print_table, say
 from memdb.cluster.client import open_for_work
 from memdb.display import line
 from memdb.errors import BadInput
@@ -120,26 +120,26 @@ class Map(OnIndex):
         request = self.request
         if self.against or self.since:
             return self._two(settings, request, path)
-        with open_for_work(self.find(settings)) as client, Bar() as bar:
+        with open_for_work(self.find(settings)) as client, ProgressBar() as bar:
             info = index_info(client, self.index)
-            made = run.make(client, info, request, home=settings.home, report=bar.report)
+            new_map = run.make(client, info, request, home=settings.home, report=bar.report)
         about: dict[str, object] = {
             "request": asdict(request),
-            "sample": made.words,
-            "metric": made.metric,
-            "fingerprint": made.fingerprint,
-            "method": made.method,
-            "seconds": {stage: round(s, 3) for stage, s in made.seconds},
-            "graph": _graph(made),
-            "quality": _quality(made),
-            "clusters": list(made.names),
-            "notes": list(made.notes),
+            "sample": new_map.words,
+            "metric": new_map.metric,
+            "fingerprint": new_map.fingerprint,
+            "method": new_map.method,
+            "seconds": {stage: round(s, 3) for stage, s in new_map.seconds},
+            "graph": _graph(new_map),
+            "quality": _quality(new_map),
+            "clusters": list(new_map.names),
+            "notes": list(new_map.notes),
         }
-        _write(path, table(made), about)
+        _write(path, table(new_map), about)
         if self.json:
-            print_json({**about, "out": str(path), "points": len(made.keys)})
+            print_json({**about, "out": str(path), "points": len(new_map.keys)})
         else:
-            _show(made, path)
+            _show(new_map, path)
         return 0
 
     def _two(self, settings: Settings, request: MapRequest, path: Path) -> int:
@@ -147,7 +147,7 @@ class Map(OnIndex):
             raise BadInput("Both --against and --since are given.", "Give one of them.")
         if self.dimensions != _DEFAULT.dimensions:
             raise BadInput("Two on one map are drawn in 2-D.", "Leave --dimensions out.")
-        with open_for_work(self.find(settings)) as client, Bar() as bar:
+        with open_for_work(self.find(settings)) as client, ProgressBar() as bar:
             info = index_info(client, self.index)
             if self.since:
                 before = two.earlier(client, settings.home, request, self.since)
@@ -160,27 +160,27 @@ class Map(OnIndex):
                 )
                 before = two.read(client, info, request, info.name, report=bar.report)
                 after = two.read(client, other, beside, other.name, report=bar.report)
-            made = two.lay(client, info, request, before, after, report=bar.report)
+            both = two.lay(client, info, request, before, after, report=bar.report)
         about: dict[str, object] = {
             "request": asdict(request),
-            "before": made.names[0],
-            "after": made.names[1],
-            "difference": None if made.difference is None else asdict(made.difference),
-            "beyond_chance": None if made.difference is None else made.difference.beyond_chance,
+            "before": both.names[0],
+            "after": both.names[1],
+            "difference": None if both.difference is None else asdict(both.difference),
+            "beyond_chance": None if both.difference is None else both.difference.beyond_chance,
             "points": {
-                "before": int(made.before.sum()),
-                "after": int(made.after.sum()),
-                "same": int((made.before & made.after).sum()),
-                "other_vector": made.moved,
+                "before": int(both.before.sum()),
+                "after": int(both.after.sum()),
+                "same": int((both.before & both.after).sum()),
+                "other_vector": both.moved,
             },
-            "regions": [asdict(region) for region in made.regions],
-            "notes": list(made.notes),
+            "regions": [asdict(region) for region in both.regions],
+            "notes": list(both.notes),
         }
-        _write(path, two_table(made), about)
+        _write(path, two_table(both), about)
         if self.json:
             print_json({**about, "out": str(path)})
             return 0
-        say(line(made.words, 2_000))
+        say(line(both.words, 2_000))
         rows = [
             (
                 line(r.name, 50),
@@ -191,31 +191,31 @@ class Map(OnIndex):
                 f"{r.share_after:.1%}",
                 f"{r.p_value:.3g}",
             )
-            for r in made.regions
+            for r in both.regions
         ]
         heads = ("region", "what happened", "before", "after", "share before", "share after", "p (Holm)")
         print_table("", heads, rows, right=(2, 3, 4, 5, 6))
-        for note in made.notes:
+        for note in both.notes:
             say(f"Note: {note}")
         say(f"Written to {path}.")
         return 0
 
 
-def two_table(made: two.TwoOnOne) -> pd.DataFrame:
+def two_table(both: two.TwoOnOne) -> pd.DataFrame:
     """One row a point: key, side (before, after, both), x, y, and its region (empty between regions)."""
     import pandas as pd
 
     sides = [
         "both" if x and y else "before" if x else "after"
-        for x, y in zip(made.before, made.after, strict=True)
+        for x, y in zip(both.before, both.after, strict=True)
     ]
     return pd.DataFrame(
         {
-            "key": pd.Series(made.keys, dtype=object),
+            "key": pd.Series(both.keys, dtype=object),
             "side": sides,
-            "x": made.xy[:, 0],
-            "y": made.xy[:, 1],
-            "region": [made.clusters[i] if i >= 0 else "" for i in made.labels.tolist()],
+            "x": both.xy[:, 0],
+            "y": both.xy[:, 1],
+            "region": [both.clusters[i] if i >= 0 else "" for i in both.labels.tolist()],
         }
     )
 
@@ -232,23 +232,23 @@ def _write(path: Path, rows: pd.DataFrame, about: dict[str, object]) -> None:
         raise BadInput(f"'{path}' cannot be written: {exc.strerror}.", "Write elsewhere with --out.") from exc
 
 
-def table(made: Made) -> pd.DataFrame:
+def table(drawn_map: Made) -> pd.DataFrame:
     """One row a point: key, x, y (z), cluster (empty between clusters) and the share of kept neighbours."""
     import pandas as pd
 
     # As objects: pandas' own texts hold no bytes that are not UTF-8.
-    columns: dict[str, object] = {"key": pd.Series(made.keys, dtype=object)}
-    for i, name in enumerate("xyz"[: made.xy.shape[1]]):
-        columns[name] = made.xy[:, i]
-    if len(made.labels):
-        columns["cluster"] = [made.names[i] if i >= 0 else "" for i in made.labels.tolist()]
-    if made.quality is not None:
-        columns["kept"] = made.quality.kept
+    columns: dict[str, object] = {"key": pd.Series(drawn_map.keys, dtype=object)}
+    for i, name in enumerate("xyz"[: drawn_map.xy.shape[1]]):
+        columns[name] = drawn_map.xy[:, i]
+    if len(drawn_map.labels):
+        columns["cluster"] = [drawn_map.names[i] if i >= 0 else "" for i in drawn_map.labels.tolist()]
+    if drawn_map.quality is not None:
+        columns["kept"] = drawn_map.quality.kept
     return pd.DataFrame(columns)
 
 
-def _graph(made: Made) -> dict[str, object]:
-    recall = made.graph_recall
+def _graph(drawn_map: Made) -> dict[str, object]:
+    recall = drawn_map.graph_recall
     if recall is None:
         return {"how": "exact", "recall": 1.0}
     figures = {"recall": recall.mean, "low": recall.low, "high": recall.high}
@@ -256,8 +256,8 @@ def _graph(made: Made) -> dict[str, object]:
     return {"how": "approximate", **rounded, "sample": recall.sample}
 
 
-def _quality(made: Made) -> dict[str, float | int | None] | None:
-    q = made.quality
+def _quality(drawn_map: Made) -> dict[str, float | int | None] | None:
+    q = drawn_map.quality
     if q is None:
         return None
     return {
@@ -270,18 +270,18 @@ def _quality(made: Made) -> dict[str, float | int | None] | None:
     }
 
 
-def _show(made: Made, path: Path) -> None:
-    print_table("", ("stage", "seconds"), [(s, f"{t:.2f}") for s, t in made.seconds], right=(1,))
-    say(f"{line(made.request.index)}: {made.words}.")
-    q = made.quality
-    if made.graph_recall is not None:
-        say(f"Laid out from {made.graph_recall.words}.")
+def _show(drawn_map: Made, path: Path) -> None:
+    print_table("", ("stage", "seconds"), [(s, f"{t:.2f}") for s, t in drawn_map.seconds], right=(1,))
+    say(f"{line(drawn_map.request.index)}: {drawn_map.words}.")
+    q = drawn_map.quality
+    if drawn_map.graph_recall is not None:
+        say(f"Laid out from {drawn_map.graph_recall.words}.")
     if q is not None:
         say(
             f"Trustworthiness {q.trustworthiness:.3f}, continuity {q.continuity:.3f} "
             f"({q.sample:,} points against all); "
             f"{q.mean_kept:.0%} of {q.neighbours} true neighbours are neighbours on the map."
         )
-    for note in made.notes:
+    for note in drawn_map.notes:
         say(f"Note: {note}")
     say(f"Written to {path}.")

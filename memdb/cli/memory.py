@@ -7,7 +7,7 @@ from typing import Any
 
 from memdb.cli.arguments import OnServer
 from memdb.cli.options import option
-from memdb.cli.output import Bar, print_json, print_table, say
+from memdb.cli.output import ProgressBar, print_json, print_table, say
 from memdb.cluster.client import Client, open_for_work
 from memdb.cluster.topology import Node
 from memdb.display import bytes_text
@@ -33,7 +33,7 @@ class Memory(OnServer):
     def run(self) -> int:
         """Split every node's memory; 1 where a node told nothing."""
         target = self.find(Settings.from_env())
-        told: list[dict[str, Any]] = []
+        nodes: list[dict[str, Any]] = []
         status = 0
         primaries: list[MemorySplit] = []
         silent: list[str] = []
@@ -43,20 +43,20 @@ class Memory(OnServer):
                 if isinstance(memory, str):
                     status = UNREACHED
                     silent += [node.address] if node.role == "primary" else []
-                    told.append({"address": node.address, "problem": memory})
+                    nodes.append({"address": node.address, "problem": memory})
                     if not self.json:
                         print_table(f"{target.name}, {node.role} {node.address}", ("problem",), [(memory,)])
                     continue
                 primaries += [memory] if node.role == "primary" else []
                 about = {"role": node.role, **memory.facts()}
-                told.append(about | {"notes": list(unfinished)} if unfinished else about)
+                nodes.append(about | {"notes": list(unfinished)} if unfinished else about)
                 if not self.json:
                     show(f"{target.name}, {node.role} {node.address}", memory)
                     for sentence in unfinished:
                         say(f"Note: {sentence}")
         whole = in_all(primaries, silent) if len(primaries) + len(silent) > 1 else None
         if self.json:
-            document: dict[str, Any] = {"nodes": told}
+            document: dict[str, Any] = {"nodes": nodes}
             print_json(document | ({"in_all": asdict(whole)} if whole is not None else {}))
         elif whole is not None:
             _show_in_all(f"{target.name}, {whole.words}", whole)
@@ -77,29 +77,29 @@ def _show_in_all(title: str, whole: InAll) -> None:
 def _look(client: Client, node: Node, *, exactly: bool) -> tuple[MemorySplit | str, tuple[str, ...]]:
     """The split of a node, or why there is none; and a sentence for each index that is not complete."""
     try:
-        now = sample(client, node)
-        if now.problem:
-            return now.problem, ()
-        memory = split(client, node, now)
+        node_sample = sample(client, node)
+        if node_sample.problem:
+            return node_sample.problem, ()
+        memory = split(client, node, node_sample)
         if exactly:
-            memory = replace(memory, coverage=_counted(client, node, now, memory))
-        return memory, tuple(filter(None, (info.unfinished for info in now.indexes)))
+            memory = replace(memory, coverage=_counted(client, node, node_sample, memory))
+        return memory, tuple(filter(None, (info.unfinished for info in node_sample.indexes)))
     except Cancelled:
         raise
     except MemDBError as exc:
         return str(exc), ()
 
 
-def _counted(client: Client, node: Node, now: Sample, memory: MemorySplit) -> tuple[Coverage, ...]:
-    with Bar() as bar:
+def _counted(client: Client, node: Node, node_sample: Sample, memory: MemorySplit) -> tuple[Coverage, ...]:
+    with ProgressBar() as bar:
         exact = {coverage.index for coverage in memory.coverage if coverage.exact}
         counted = {
             info.name: count_exactly(client, node, info, bar.report)
-            for info in now.indexes
+            for info in node_sample.indexes
             if info.name not in exact
         }
-    known = {coverage.index: coverage for coverage in memory.coverage} | counted
-    return tuple(known[info.name] for info in now.indexes if info.name in known)
+    coverage_of = {coverage.index: coverage for coverage in memory.coverage} | counted
+    return tuple(coverage_of[info.name] for info in node_sample.indexes if info.name in coverage_of)
 
 
 def show(title: str, memory: MemorySplit) -> None:
@@ -108,8 +108,8 @@ def show(title: str, memory: MemorySplit) -> None:
     for part in memory.parts:
         within = f"± {bytes_text(part.within_bytes)}" if part.within_bytes else ""
         note = "; ".join(text for text in (part.source, part.absent) if text)
-        shown = "–" if part.bytes is None else bytes_text(part.bytes)
-        rows.append((TITLES[part.name], shown, within, _share(part.bytes, memory.used), note))
+        size = "–" if part.bytes is None else bytes_text(part.bytes)
+        rows.append((TITLES[part.name], size, within, _share(part.bytes, memory.used), note))
     if memory.rest is not None and memory.used is not None:
         rows.append(
             ("Rest", bytes_text(memory.rest), "", _share(memory.rest, memory.used), "used less all above")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
 import inspect
 import re
 from collections.abc import Callable, Sequence
@@ -32,6 +33,33 @@ _REPEATED = (
     (re.compile(r"^(argument [A-Z]+: invalid choice): .*(?= \(choose from )", re.DOTALL), r"\1"),
 )
 
+# Of a message about an option's value: what stands before it, the value, and what is said of it.
+_ABOUT_VALUE = re.compile(
+    r"(?P<head>argument [^:]+: )(?P<kind>invalid (?:choice|\w+ value): )?"
+    r"(?P<quote>['\"])(?P<value>.*)(?P=quote)(?P<rest>[^'\"]*)",
+    re.DOTALL,
+)
+_CHOICES = " (choose from "
+_LIKE_A_NUMBER = re.compile(r"[-+]?(?=\S*\d)[\d.,_]{1,15} ?[A-Za-z%]{0,2}|[A-Za-z]{1,3}")
+_NOT_SHOWN = "not shown, as it may be a password"
+
+
+def without_value(message: str) -> str:
+    """What argparse says of a value that an option does not take, without the value: a password may have come
+    there by mistake. A misspelled number is told, and a word that is close to one of the choices."""
+    told, _, listed = message.rpartition(_CHOICES) if _CHOICES in message else (message, "", "")
+    about = _ABOUT_VALUE.fullmatch(told)
+    if about is None or _LIKE_A_NUMBER.fullmatch(about["value"]):
+        return message
+    choices = re.findall(r"[\w-]+", listed.lower())
+    if difflib.get_close_matches(about["value"].lower(), choices):
+        return message
+    if about["kind"]:
+        told = f"{about['head']}{about['kind'].rstrip(': ')}, {_NOT_SHOWN}{about['rest']}"
+    else:
+        told = f"{about['head']}the value, {_NOT_SHOWN}, {about['rest'].lstrip()}"
+    return f"{told}{_CHOICES}{listed}" if listed else told
+
 
 def not_understood(words: Sequence[str], prog: str) -> BadInput:
     """The complaint about words of a line that no option takes: how many they are, and the names of options
@@ -40,12 +68,12 @@ def not_understood(words: Sequence[str], prog: str) -> BadInput:
     names = [word.partition("=")[0] for word in words]
     named = [name for name in names if _NAME.fullmatch(name)]
     hidden = len(words) - len(named)
-    told = "1 word is not understood" if len(words) == 1 else f"{len(words)} words are not understood"
+    sentence = "1 word is not understood" if len(words) == 1 else f"{len(words)} words are not understood"
     if named:
-        told += f": {', '.join(named)}" + (f" and {hidden} more" if hidden else "")
+        sentence += f": {', '.join(named)}" + (f" and {hidden} more" if hidden else "")
     if hidden or any("=" in word for word in words):
-        told += "; values are not shown, as one may be a password"
-    return BadInput(f"{told}.", f"See `{prog} --help`.")
+        sentence += "; values are not shown, as one may be a password"
+    return BadInput(f"{sentence}.", f"See `{prog} --help`.")
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,6 +87,7 @@ class Parser(argparse.ArgumentParser):
         """
         for repeated, instead in _REPEATED:
             message = repeated.sub(instead, message)
+        message = without_value(message)
         raise BadInput(f"{message[:1].upper()}{message[1:]}.", f"See `{self.prog} --help`.")
 
     def joined(self, words: Sequence[str]) -> list[str]:
@@ -70,9 +99,11 @@ class Parser(argparse.ArgumentParser):
             if word == "--":
                 return [*merged, *words[place:]]
             name = word.split("=", 1)[0]
-            option = any(known.startswith(name) for known in self._option_string_actions)
+            option = any(option_string.startswith(name) for option_string in self._option_string_actions)
             before = merged[-1] if merged and len(merged[-1]) > 2 else " "
-            takes = any(known.startswith(before) for known in valued)  # argparse reads --filt as --filter
+            takes = any(
+                option_string.startswith(before) for option_string in valued
+            )  # argparse reads --filt as --filter
             if takes and len(word) > 1 and word.startswith("-") and not option:
                 merged[-1] += f"={word}"
             else:
@@ -132,8 +163,8 @@ def option(
     a tuple. Of the options that share a name in `either` at most one may be given,
     and where they are required, one must be.
     """
-    made = Option(name, help, type, metavar, choices, required, either, many)
-    return dataclasses.field(default=() if many else default, metadata={_KEY: made})
+    declared = Option(name, help, type, metavar, choices, required, either, many)
+    return dataclasses.field(default=() if many else default, metadata={_KEY: declared})
 
 
 @dataclass(frozen=True)

@@ -101,9 +101,12 @@ def print_table(
     names = [line(name) for name in head]
     cells = [[line(cell) for cell in row] for row in rows]
     columns = [[name, *(row[i] for row in cells)] for i, name in enumerate(names)]
-    wanted, kept = [max(map(cell_len, column)) for column in columns], set(whole)
-    for word in (_WORD, _PIECE) if kept else (_WORD,):
-        least = [wanted[i] if i in kept else _longest_word(column, word) for i, column in enumerate(columns)]
+    wanted, whole_columns = [max(map(cell_len, column)) for column in columns], set(whole)
+    for word in (_WORD, _PIECE) if whole_columns else (_WORD,):
+        least = [
+            wanted[i] if i in whole_columns else _longest_word(column, word)
+            for i, column in enumerate(columns)
+        ]
         widths = fitting(wanted, least, console.width - 3 * len(names) - 1)
         if widths is not None:
             break
@@ -168,7 +171,7 @@ def _console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
-class Bar:
+class ProgressBar:
     """Progress of long work on the standard error: bar, rate and time left of the current stage.
 
     Its `report` is a `memdb.jobs.Report`. The bar appears with the first one; where the standard error is no
@@ -191,7 +194,7 @@ class Bar:
         self._task: TaskID | None = None
         self._stage = ""
 
-    def report(self, stage: str, done: int, total: int) -> None:
+    def report(self, stage: str, steps: int, total: int) -> None:
         """Where the work is."""
         new = stage != self._stage
         if self._live:
@@ -201,7 +204,7 @@ class Bar:
                 else:  # the stage before is over; its last report may have been a step earlier
                     self._progress.update(self._task, completed=self._progress.tasks[-1].total)
                 self._task = self._progress.add_task(stage, total=total or None)
-            self._progress.update(self._task, completed=done, total=total or None)
+            self._progress.update(self._task, completed=steps, total=total or None)
         self._stage = stage
 
     def say(self, text: str) -> None:
@@ -217,7 +220,7 @@ class Bar:
             self._task = None
         self._stage = ""
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> ProgressBar:
         return self
 
     def __exit__(

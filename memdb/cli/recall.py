@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from memdb.cli.arguments import InWords, amount, count, share
+from memdb.cli.arguments import InWords, amount, count, sample_size, share
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
-from memdb.cli.output import Bar, note, print_json, print_table, say
+from memdb.cli.output import ProgressBar, note, print_json, print_table, say
 from memdb.cluster.client import open_for_work
 from memdb.errors import BadInput, Cancelled
 from memdb.numerals import whole_number
@@ -74,10 +74,11 @@ class Recall(InWords):
     )
     sample: int | None = option(
         "--sample",
-        type=count(0),
-        metavar="N",
-        help="estimate recall from N random documents instead of reading all; 0 reads all (default: all, or "
-        "a sample where all are more than the target's budget of keys allows)",
+        type=sample_size,
+        metavar="N|usual",
+        help="estimate recall from N random documents instead of reading all; usual: 2 % of them, 20,000 at "
+        "least, and more where these leave the answer open; 0 reads all (default: all, or usual where all "
+        "are more than the target's budget of keys allows)",
     )
     bound: float = option(
         "--bound",
@@ -114,10 +115,10 @@ class Recall(InWords):
             BadInput: the file cannot be read, or documents and others are asked for at once.
         """
         kind = Documents if self.documents else Unseen
-        given = self.queries.replace(",", "").replace("_", "")
-        if not given:
+        digits = self.queries.replace(",", "").replace("_", "")
+        if not digits:
             return kind(seed=self.seed)
-        if (count := whole_number(given)) is not None:  # a number that was asked for is kept to
+        if (count := whole_number(digits)) is not None:  # a number that was asked for is kept to
             return kind(count, self.seed, extend=False)
         if self.documents:
             raise BadInput(
@@ -133,7 +134,7 @@ class Recall(InWords):
         """Measure, keep the run, print it. After Ctrl-C what was measured is kept, as on the page."""
         settings, request = Settings.from_env(), self.request
         so_far: list[Run] = []
-        with open_for_work(self.find(settings)) as client, Bar() as bar, Interrupt() as interrupt:
+        with open_for_work(self.find(settings)) as client, ProgressBar() as bar, Interrupt() as interrupt:
             progress = interrupt.watching(bar.report)
             info = index_info(client, self.index)
             if isinstance(request.source, File):  # which may hold texts
@@ -157,14 +158,14 @@ class Recall(InWords):
 
 def as_json(run: Run, bound: float = BOUND) -> dict[str, object]:
     """The run in the shape that pipelines rely on; `recommended` is null where the target is missed."""
-    made = run.recommendation
+    recommendation = run.recommendation
     recommended = None
-    if made is not None and made.met:
+    if recommendation is not None and recommendation.met:
         recommended = {
-            "ef_runtime": made.ef_runtime,  # null for an index that is not HNSW, which has none
-            "recall": round(made.recall, 5),
-            "low": round(made.low, 5),
-            "high": round(made.high, 5),
+            "ef_runtime": recommendation.ef_runtime,  # null for an index that is not HNSW, which has none
+            "recall": round(recommendation.recall, 5),
+            "low": round(recommendation.low, 5),
+            "high": round(recommendation.high, 5),
         }
     return {
         "recommended": recommended,
@@ -176,8 +177,8 @@ def as_json(run: Run, bound: float = BOUND) -> dict[str, object]:
         "seed": sources.seed(run.request.source),
         "goal": run.request.goal.kind,
         "target": run.request.goal.value,
-        "sentence": made.sentence if made else "",
-        "reasons": list(made.reasons) if made else [],
+        "sentence": recommendation.sentence if recommendation else "",
+        "reasons": list(recommendation.reasons) if recommendation else [],
         "unseen": None if run.beside is None else asdict(run.beside),
         "each_query": report.each_query(run, bound),
         "sample": None if run.sampled is None else {**asdict(run.sampled), "words": run.sampled.words},
@@ -201,7 +202,7 @@ def _finite(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show_shards(run: Run, ef_runtime: int) -> None:
-    told = by_shard(run, ef_runtime)
+    shards = by_shard(run, ef_runtime)
     rows = [
         (
             row.address,
@@ -209,7 +210,7 @@ def _show_shards(run: Run, ef_runtime: int) -> None:
             f"{row.recall:.4f}" if row.neighbours else "–",
             f"{row.low:.4f} – {row.high:.4f}" if row.neighbours else "–",
         )
-        for row in told
+        for row in shards
     ]
     head = ("shard", "documents", "true neighbours", "returned", f"recall@{run.request.k}", "interval")
     where = f" at EF_RUNTIME {ef_runtime}" if ef_runtime else ""
@@ -217,7 +218,7 @@ def _show_shards(run: Run, ef_runtime: int) -> None:
     say(words(run, ef_runtime))
 
 
-def _show_settings(told: AsAsked) -> None:
+def _show_settings(as_asked: AsAsked) -> None:
     rows = [
         (
             each.filter,
@@ -225,7 +226,7 @@ def _show_settings(told: AsAsked) -> None:
             "the index's" if each.ef_runtime is None else str(each.ef_runtime),
             f"{each.queries:,}",
         )
-        for each in told.settings[:10]
+        for each in as_asked.settings[:10]
     ]
     print_table("How the application asks", ("filter", "K", "EF_RUNTIME", "queries"), rows, right=(1, 2, 3))
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from memdb.cli.arguments import OnWritableServer, amount, count
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
-from memdb.cli.output import Bar, note, print_json, say, write
+from memdb.cli.output import ProgressBar, note, print_json, say, write
 from memdb.cluster.budget import budget_of
 from memdb.cluster.client import open_for_work
 from memdb.embedding import named
@@ -77,37 +77,45 @@ class Reembed(OnWritableServer):
         budget = budget_of(target)
         if self.budget is not None:
             budget = replace(budget, queries_per_s=float(self.budget))
-        with open_for_work(target, budget) as client, Bar() as bar, Interrupt() as interrupt:
-            made = plan(client, index_info(client, self.index), request, embedder)
+        with open_for_work(target, budget) as client, ProgressBar() as bar, Interrupt() as interrupt:
+            work_plan = plan(client, index_info(client, self.index), request, embedder)
             if self.dry_run:
-                print_json(report.as_json(made)) if self.json else _show(made)
+                print_json(report.as_json(work_plan)) if self.json else _show(work_plan)
                 return 0
             if not self.json:
-                _show(made)
+                _show(work_plan)
             try:
-                done = work.reembed(
-                    client, made, embedder, typed=self._typed(made), report=interrupt.watching(bar.report)
+                outcome = work.reembed(
+                    client,
+                    work_plan,
+                    embedder,
+                    typed=self._typed(work_plan),
+                    report=interrupt.watching(bar.report),
                 )
             except Cancelled:
                 note("What was written stays. Run it again: it goes on where it was.")
                 raise
             aliases = work.has_aliases(client)
         if self.json:
-            print_json({**report.as_json(made), "done": asdict(done) | {"words": done.words}})
+            print_json({**report.as_json(work_plan), "done": asdict(outcome) | {"words": outcome.words}})
         else:
-            say(done.words)
-            if not done.ended:
-                _checklist(made, embedder.spec, aliases=aliases)
-        return UNFINISHED if done.ended else 0
+            say(outcome.words)
+            if not outcome.ended:
+                _checklist(work_plan, embedder.spec, aliases=aliases)
+        return UNFINISHED if outcome.ended else 0
 
-    def _typed(self, made: Plan) -> str:
-        if self.confirm or made.refusals:
-            return self.confirm or made.base.name
-        return _ask("Embedding again writes to the server.", made.base.name)
+    def _typed(self, work_plan: Plan) -> str:
+        if self.confirm or work_plan.refusals:
+            return self.confirm or work_plan.base.name
+        return _ask("Embedding again writes to the server.", work_plan.base.name)
 
     def _remove(self, settings: Settings, request: ReembedRequest) -> int:
         target = self.find(settings)
-        with open_for_work(target, budget_of(target)) as client, Bar() as bar, Interrupt() as interrupt:
+        with (
+            open_for_work(target, budget_of(target)) as client,
+            ProgressBar() as bar,
+            Interrupt() as interrupt,
+        ):
             typed = self.confirm
             if not typed and target.writable:
                 typed = _ask("Removing the new vectors writes to the server.", request.new_index)
@@ -123,18 +131,18 @@ def _ask(why: str, name: str) -> str:
     return sys.stdin.readline()
 
 
-def _show(made: Plan) -> None:
-    for text in report.sentences(made):
+def _show(work_plan: Plan) -> None:
+    for text in report.sentences(work_plan):
         say(text)
-    for text in made.notes:
+    for text in work_plan.notes:
         say(f"Note: {text}")
-    for text in made.refusals:
+    for text in work_plan.refusals:
         say(f"Not done: {text}")
 
 
-def _checklist(made: Plan, embedder: str, *, aliases: bool) -> None:
+def _checklist(work_plan: Plan, embedder: str, *, aliases: bool) -> None:
     say("What is left to do:")
-    for number, step in enumerate(checklist.steps(made, embedder, aliases=aliases), 1):
+    for number, step in enumerate(checklist.steps(work_plan, embedder, aliases=aliases), 1):
         say(f"{number}. {step.words}")
         for text in step.lines:
             say(f"   {text}")

@@ -127,32 +127,32 @@ class Search(TwoSides):
 
 
 def _vector(
-    client: Client, info: IndexInfo, given: Search, settings: Settings
+    client: Client, info: IndexInfo, search: Search, settings: Settings
 ) -> tuple[Vectors, Embedded | None]:
     """The query (d,), and what embedding it cost where it is a text."""
-    if given.text is not None:
-        if not given.text.strip():
+    if search.text is not None:
+        if not search.text.strip():
             raise BadInput("The text to search for is empty.", "Give some words with --text.")
-        embedded = given.embedder_of(client, info, settings).ask([given.text])
+        embedded = search.embedder_of(client, info, settings).ask([search.text])
         return embedded.vectors[0], embedded
-    return _given_vector(client, info, given), None
+    return _given_vector(client, info, search), None
 
 
-def _given_vector(client: Client, info: IndexInfo, given: Search) -> Vectors:
-    field, params = info.vector_field(given.field)
+def _given_vector(client: Client, info: IndexInfo, search: Search) -> Vectors:
+    field, params = info.vector_field(search.field)
     where = f"'{field.name}' of '{info.name}'"
-    if given.key is not None:
-        return document_vector(client, info, field.name, given.key)
-    if given.vector == "-":
+    if search.key is not None:
+        return document_vector(client, info, field.name, search.key)
+    if search.vector == "-":
         return upload.from_text(
             sys.stdin.read(upload.most_bytes(params.dim) + 1), params.dim, where, params.type
         )
-    path = Path(given.vector or "").expanduser()
+    path = Path(search.vector or "").expanduser()
     try:
         content = files.named(path, upload.most_bytes(params.dim))
     except OSError as exc:
         raise BadInput(
-            f"The file '{given.vector}' cannot be read: {files.reason(exc)}.",
+            f"The file '{search.vector}' cannot be read: {files.reason(exc)}.",
             "Give the path of a file with a vector.",
         ) from None
     return upload.from_file(path.name, content, params.dim, params.type, where)

@@ -17,7 +17,7 @@ from memdb.cli.output import print_json, print_table, say, write
 from memdb.cluster.client import Client, open_for_work
 from memdb.display import bytes_text, counted, duration, line, plain
 from memdb.errors import BadInput, NoEmbedder, NotFound
-from memdb.sessions import bulk, indexed, known, listing, messages, stored_vectors
+from memdb.sessions import bulk, indexed, known, listing, stored_vectors, times
 from memdb.sessions.bulk import Action
 from memdb.sessions.detect import Detected, detect
 from memdb.sessions.filters import SessionFilter
@@ -38,7 +38,7 @@ from memdb.settings import Settings
 
 def moment(text: str) -> datetime:
     """A time of ISO 8601; without a zone it is UTC."""
-    time = messages.moment(text)
+    time = times.moment(text)
     if time is None:
         raise argparse.ArgumentTypeError(f"'{text}' is no time, e.g. 2026-07-14 or 2026-07-14T10:30Z")
     return time
@@ -248,11 +248,13 @@ class Sessions(OnWritableServer):
                 if planned.sessions:
                     say(f"To do it: --confirm '{planned.phrase}'")
             return 1 if self.confirm else 0
-        done = bulk.apply(client, planned)
+        outcome = bulk.apply(client, planned)
         if self.json:
-            print_json({"planned": done.planned, "changed": done.changed, "left_alone": done.skipped})
+            print_json(
+                {"planned": outcome.planned, "changed": outcome.changed, "left_alone": outcome.skipped}
+            )
         else:
-            say(done.words)
+            say(outcome.words)
         return 0
 
     def filter(self) -> SessionFilter:
@@ -414,12 +416,12 @@ def _alike(sessions: Sequence[Session], *, as_json: bool) -> int:
         for p in pairs
     ]
     print_table("", ("reading", "cosine", "user", "earlier", "later", "differ in"), rows, right=(1,))
-    seen = {p.reading for p in pairs}
+    readings = {p.reading for p in pairs}
     say(
         " ".join(
             (
                 f"Of {counted(len(sessions), 'session')}, told by their words.",
-                *(f"{name}: {WORDS[name]}." for name in READINGS if name in seen),
+                *(f"{name}: {WORDS[name]}." for name in READINGS if name in readings),
             )
         )
     )
@@ -493,5 +495,5 @@ def _show(session: Session) -> None:
 
 def _text(turn: Turn) -> str:
     """What a turn says and does: texts as they are, every other part on a line of its own."""
-    told = [plain(p.text) if isinstance(p, Text) else part_line(p) for p in turn.parts]
-    return "\n".join(told) or "(empty)"
+    texts = [plain(p.text) if isinstance(p, Text) else part_line(p) for p in turn.parts]
+    return "\n".join(texts) or "(empty)"

@@ -19,13 +19,13 @@ class Settings(Command):
     def run(self) -> int:
         """List them; what may hold a secret is only said to be set."""
         env = inherited()
-        shown = {row.name: _shown(row, env.get(row.name, "")) for row in SETTINGS.values()}
+        values = {row.name: _shown(row, env.get(row.name, "")) for row in SETTINGS.values()}
         if self.json:
             print_json(
                 [
                     {
                         "name": row.name,
-                        "value": shown[row.name] or None,
+                        "value": values[row.name] or None,
                         "default": row.default,
                         "kind": row.kind.words,
                         "help": row.help,
@@ -34,7 +34,7 @@ class Settings(Command):
                 ]
             )
             return 0
-        rows = [(row.name, shown[row.name], row.default_text, row.help) for row in SETTINGS.values()]
+        rows = [(row.name, values[row.name], row.default_text, row.help) for row in SETTINGS.values()]
         print_table("", ("variable", "set to", "default", "meaning"), rows)
         return 0
 

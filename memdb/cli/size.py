@@ -79,12 +79,12 @@ class Size(ShapeOptions, SessionOptions):
     def run(self) -> int:
         """Predict, choose, print."""
         home = Settings.from_env().home
-        known = catalogue.load().with_prices(prices.usable(home))
-        made = plan.plan(self.inputs, profiles.load(self.profile, home), known)
+        prices_known = catalogue.load().with_prices(prices.usable(home))
+        sized = plan.plan(self.inputs, profiles.load(self.profile, home), prices_known)
         if self.json:
-            print_json(plan.as_json(made))
+            print_json(plan.as_json(sized))
         else:
-            _show(made)
+            _show(sized)
         return 0
 
 

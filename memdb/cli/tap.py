@@ -65,8 +65,8 @@ class Tap(OnServer):
             before = signal.signal(signal.SIGTERM, lambda *_: proxy.stop())
             interrupt = signal.signal(signal.SIGINT, lambda *_: proxy.stop())
             try:
-                shown = f"[{host}]" if ":" in host else host
-                write(f"redis://{shown}:{proxy.port}")
+                host_words = f"[{host}]" if ":" in host else host
+                write(f"redis://{host_words}:{proxy.port}")
                 note(f"What the application sends there goes to {target.address}; its searches to {path}.")
                 if self.remote:
                     note("Other machines may reach this address: what passes there is not encrypted.")
@@ -75,11 +75,11 @@ class Tap(OnServer):
                 signal.signal(signal.SIGTERM, before)
                 signal.signal(signal.SIGINT, interrupt)
         passed = proxy.passed
-        kept = "all" if recorder.share == 1 else percent(recorder.share)
+        share_words = "all" if recorder.share == 1 else percent(recorder.share)
         note(
             f"{counted(passed.clients, 'client')} sent {counted(passed.commands, 'command')}, "
             f"{passed.searches:,} of them searches for nearest neighbours; {len(recorder):,} are in {path}, "
-            f"which keeps {kept} of those that the server took."
+            f"which keeps {share_words} of those that the server took."
         )
         if passed.unfollowed:
             note(f"{passed.unfollowed:,} connections could not be read to the end: the rest passed unread.")

@@ -63,9 +63,9 @@ class Targets(Command):
 def _discovered(region: str, *, as_json: bool) -> int:
     from memdb.cluster import discover, elasticache
 
-    told = elasticache.everything(region)
-    clusters = told.clusters
-    for problem in told.problems:
+    discovered = elasticache.everything(region)
+    clusters = discovered.clusters
+    for problem in discovered.problems:
         note(f"memdb: {problem.full()}")
     if as_json:
         print_json([discover.as_json(cluster) for cluster in clusters])

@@ -10,10 +10,10 @@ import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from memdb.cli.arguments import OnIndex, count, share
+from memdb.cli.arguments import OnIndex, count, sample_size, share
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
-from memdb.cli.output import Bar, note, print_json, say
+from memdb.cli.output import ProgressBar, note, print_json, say
 from memdb.cluster.target import Target
 from memdb.errors import BadInput, MemDBError
 from memdb.jobs import silent
@@ -70,10 +70,10 @@ class Watch(OnIndex):
     )
     sample: int | None = option(
         "--sample",
-        type=count(0),
-        metavar="N",
-        help="estimate from so many documents drawn at random; 0 reads all (default: all, or a sample "
-        "where all are more than the target's budget of keys allows)",
+        type=sample_size,
+        metavar="N|usual",
+        help="estimate from so many documents drawn at random; usual: 2 % of them, 20,000 at least; 0 reads "
+        "all (default: all, or usual where all are more than the target's budget of keys allows)",
     )
     confidence: float = option(
         "--confidence", default=_DEFAULT.confidence, type=share, metavar="C", help="of the interval"
@@ -87,9 +87,9 @@ class Watch(OnIndex):
         Raises:
             BadInput: there is no such file.
         """
-        given = self.queries.replace(",", "").replace("_", "")
+        digits = self.queries.replace(",", "").replace("_", "")
         number, tap = series.QUERIES, ""
-        if (count := whole_number(given)) is not None:
+        if (count := whole_number(digits)) is not None:
             number = max(1, count)
         else:
             path = Path(self.queries).expanduser().absolute()
@@ -123,7 +123,7 @@ class Watch(OnIndex):
         target = self.find(settings)
         webhook = Webhook(settings.webhook) if settings.webhook else None
         if self.once:
-            with Bar() as bar, Interrupt() as interrupt:
+            with ProgressBar() as bar, Interrupt() as interrupt:
                 report = interrupt.watching(bar.report)
                 outcome = runner.once(target, watch, settings.home, report=report, webhook=webhook)
             self._show(outcome)
@@ -155,35 +155,38 @@ class Watch(OnIndex):
     def _again(self, target: Target) -> Target:
         """The same server with the login it has by now: a local engine has another one after each start."""
         try:
-            now = self.find(Settings.from_env())
+            entered = self.find(Settings.from_env())
         except MemDBError:
             return target  # the measurement tells what is wrong
-        return now if now.address == target.address else target
+        return entered if entered.address == target.address else target
 
     def _show(self, outcome: Outcome) -> None:
-        now = outcome.now
+        current = outcome.now
         if self.json:
             print_json(
                 {
-                    **asdict(now),
+                    **asdict(current),
                     "below": outcome.below,
-                    "notes": [too_few] if (too_few := judge.note(now)) else [],
+                    "notes": [too_few] if (too_few := judge.note(current)) else [],
                     "causes": [asdict(cause) for cause in outcome.causes],
                 }
             )
             return
-        if now.recall is None:
-            note(f"Not measured: {outcome.error.full() if outcome.error else now.problem}")
+        if current.recall is None:
+            note(f"Not measured: {outcome.error.full() if outcome.error else current.problem}")
             return
         verdict = (
-            f"below the target of {now.watch.target:g}"
+            f"below the target of {current.watch.target:g}"
             if outcome.below
-            else f"not shown to be below the target of {now.watch.target:g}"
+            else f"not shown to be below the target of {current.watch.target:g}"
         )
-        say(f"{now.watch.words} of '{now.watch.index}' is {judge.words(now)}: {verdict} ({now.asked}).")
-        if too_few := judge.note(now):
+        say(
+            f"{current.watch.words} of '{current.watch.index}' is {judge.words(current)}: "
+            f"{verdict} ({current.asked})."
+        )
+        if too_few := judge.note(current):
             say(f"  {too_few}")
-        for change in now.changes:
+        for change in current.changes:
             say(f"  {change}")
         for cause in outcome.causes:
             say(f"  Perhaps: {cause.what} {cause.remedy}")

@@ -183,9 +183,9 @@ def without_values(error: BadInput, words: Sequence[str]) -> BadInput:
     if not_understood:
         return BadInput(str(error), f"{error.hint} {hint}")
     head = _HEAD.match(str(error))
-    kept = (head.group() if head else "").strip(" :")
+    kind = (head.group() if head else "").strip(" :")
     return BadInput(
-        f"{kept or 'The command line cannot be read'}; the values are not shown, as one may hold a password.",
+        f"{kind or 'The command line cannot be read'}; the values are not shown, as one may hold a password.",
         f"{error.hint} {hint}",
     )
 
@@ -195,16 +195,16 @@ def without_addresses(error: MemDBError, words: Sequence[str]) -> MemDBError:
 
     One in the place of an index's or a file's name reads like a name to what complains that there is none.
     """
-    told, hint = str(error), error.hint
+    message, hint = str(error), error.hint
     for word in words:
         value = word.partition("=")[2] if word.startswith("--") else word
         if _SERVER.match(value) and not _without_login(value):
             # As the path of a file, two slashes are one.
             for form in (value, str(PurePath(value))):
-                told, hint = _unsaid(told, form), _unsaid(hint, form)
-    if (told, hint) == (str(error), error.hint):
+                message, hint = _unsaid(message, form), _unsaid(hint, form)
+    if (message, hint) == (str(error), error.hint):
         return error
-    return BadInput(told, f"{hint} An address follows --url, in quotes.".strip())
+    return BadInput(message, f"{hint} An address follows --url, in quotes.".strip())
 
 
 def _without_login(text: str) -> bool:

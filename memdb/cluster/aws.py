@@ -132,8 +132,8 @@ def without_ids(text: str) -> str:
 
 def explain(exc: Exception) -> MemDBError:
     """A failed AWS call in words of ours, without account ids: what failed, and what to do."""
-    told = _explained(exc)
-    return type(told)(without_ids(str(told)), without_ids(told.hint))
+    explained = _explained(exc)
+    return type(explained)(without_ids(str(explained)), without_ids(explained.hint))
 
 
 def _explained(exc: Exception) -> MemDBError:

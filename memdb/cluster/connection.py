@@ -240,12 +240,12 @@ class Connection(Sender):
         """Read-only, to this one node, kept as long as this one; also reads from a replica."""
         with self._lock:
             if node.address not in self._pinned:
-                known = self.routes.map
-                clustered = known is not None and known.cluster and node.role == "replica"
+                topology = self.routes.map
+                clustered = topology is not None and topology.cluster and node.role == "replica"
                 there = replace(at(self.target, node), writable=False, read_from_replicas=False)
-                made = Connection(there, pinned=True, readonly=clustered)
-                made.log = self.log
-                self._pinned[node.address] = made
+                connection = Connection(there, pinned=True, readonly=clustered)
+                connection.log = self.log
+                self._pinned[node.address] = connection
             return self._pinned[node.address]
 
     def ping_ms(self) -> float:

@@ -162,10 +162,10 @@ class Dialect:
     @property
     def lacking(self) -> str:
         """What a page about this server tells it lacks, with what is done instead; "" for nothing."""
-        told = [self.lacks(name) for name in ("FT.PROFILE", "FT.AGGREGATE", "FT.TAGVALS")]
+        sentences = [self.lacks(name) for name in ("FT.PROFILE", "FT.AGGREGATE", "FT.TAGVALS")]
         if self.searches and not self.loads:
-            told.append(_UNLOADED)
-        return " ".join(filter(None, told))
+            sentences.append(_UNLOADED)
+        return " ".join(filter(None, sentences))
 
 
 # RediSearch sets no bound for K or EF_RUNTIME; these are ours, against a slip of the finger.
@@ -290,19 +290,19 @@ def recognise(
             bare_star=True,
             empty_ranges=False,  # not known: a relative refuses them, and nobody means one
         )
-    told = next((replies.integer(number) for name, number in modules if name == "search"), 0) >> 8
-    if not told:
+    version = next((replies.integer(number) for name, number in modules if name == "search"), 0) >> 8
+    if not version:
         later = any(name in _COUNTERS_OF_12 for name in counters)
-        told = 0x0102 if later else 0 if "FT.AGGREGATE" in commands else 0x0100
-    release = f" {told >> 8}.{told & 255}" if told >> 8 else ""
-    spread = shards > 1 and told >= 0x0102  # 1.0 refuses the words; whether 1.1 takes them is not known
+        version = 0x0102 if later else 0 if "FT.AGGREGATE" in commands else 0x0100
+    release = f" {version >> 8}.{version & 255}" if version >> 8 else ""
+    spread = shards > 1 and version >= 0x0102  # 1.0 refuses the words; whether 1.1 takes them is not known
     return Dialect(
         "valkey-search",
         f"valkey-search{release}",
         commands,
-        _VALKEY_12 if told >= 0x0102 else _VALKEY,
+        _VALKEY_12 if version >= 0x0102 else _VALKEY,
         needs_sortby=False,
-        text_search=told >= 0x0102 or not release,
+        text_search=version >= 0x0102 or not release,
         negation=True,
         bare_star=False,
         plain_queries="FT.AGGREGATE" in commands,
@@ -315,7 +315,7 @@ def recognise(
         settings="search.*",
         control_ends=True,
         small_grammar=True,
-        later=told >= 0x0103,
+        later=version >= 0x0103,
         text_leaks=True,
         whole_cluster=True,
         every_shard=("ALLSHARDS",) if spread else (),
@@ -344,12 +344,12 @@ def with_settings(dialect: Dialect, settings: Mapping[str, str]) -> Dialect:
     Args:
         settings: as CONFIG GET tells them; what is missing, or no whole number, changes nothing.
     """
-    told = {
+    numbers = {
         limit: number
         for limit, name in _TOLD_LIMITS.items()
         if (number := whole_number(settings.get(name, ""))) is not None
     }
-    return replace(dialect, limits=replace(dialect.limits, **told))
+    return replace(dialect, limits=replace(dialect.limits, **numbers))
 
 
 # Lower-case pieces of "there is no such index", by engine: RediSearch 2.10 and 8, valkey-search, MemoryDB.
@@ -421,14 +421,17 @@ def explain_refusal(reply: str, command: tuple[object, ...] = ()) -> MemDBError:
             f"The key '{_text(command[1]) if len(command) > 1 else '?'}' holds another type of value.",
             "Choose another key.",
         )
-    said = reply.removeprefix("ERR ").strip().rstrip(".")
+    message = reply.removeprefix("ERR ").strip().rstrip(".")
     if name == "FT.CREATE":
-        return _not_created(said, tuple(map(_text, command)))
+        return _not_created(message, tuple(map(_text, command)))
     if name in {"FT.SEARCH", "FT.AGGREGATE", "FT.PROFILE", "FT.EXPLAIN"} or _QUERY_WORDS.search(low):
         return RejectedQuery(
-            f"The server could not run the query: {said}.", _query_hint(low, command), reply=reply
+            f"The server could not run the query: {message}.", _query_hint(low, command), reply=reply
         )
-    return EngineError(f"The server refused {name or 'the command'}: {said}.", "")
+    return EngineError(f"The server refused {name or 'the command'}: {message}.", "")
+
+
+_NEGATED = re.compile(r"-\s*[@(]")
 
 
 def _query_hint(reply: str, command: tuple[object, ...]) -> str:
@@ -437,7 +440,7 @@ def _query_hint(reply: str, command: tuple[object, ...]) -> str:
         return "Give a vector of the field's dimension and type."
     if "must be" in reply or "invalid range" in reply:
         return "Choose a value within these limits."
-    if "`-`" in reply and any("-@" in _text(query) for query in command[2:3]):
+    if "`-`" in reply and any(_NEGATED.search(_text(query)) for query in command[2:3]):
         return "If the engine knows no negation, as MemoryDB does not: list the values that should match."
     return "Check the filter's field names, brackets and escapes."
 
@@ -464,58 +467,58 @@ _FIELD_OPTIONS = frozenset(
 )
 
 
-def _not_created(said: str, command: tuple[str, ...]) -> EngineError:
+def _not_created(message: str, command: tuple[str, ...]) -> EngineError:
     """A refusal of FT.CREATE with what it was about: a type, a name, an option."""
     words = [word.upper() for word in command]
     start = f"The index '{command[1] if len(command) > 1 else '?'}' was not created"
-    if match := _SIGN.search(said):
+    if match := _SIGN.search(message):
         return EngineError(
             f"{start}: this server takes no '{match['sign']}' in the name of a field, and one is called "
             f"'{match['name']}'.",
             "Give it a name of letters, digits and _ (AS in FT.CREATE); the hash's own field may stay.",
         )
-    if match := _LONG.search(said):
+    if match := _LONG.search(message):
         size = len(match["name"].encode())
         return EngineError(
             f"{start}: this server takes at most {match['most']} bytes for the name of a "
             f"{match['kind'].upper()} field, and one has {size}.",
             "Store the value in a field with a shorter name.",
         )
-    if match := _TWICE.search(said):
+    if match := _TWICE.search(message):
         return EngineError(
             f"{start}: two fields are called '{match['alias'] or match['name']}'.",
             "Give each a name of its own (AS in FT.CREATE).",
         )
-    if "TYPE" in words and "unknown argument" in said.lower():
+    if "TYPE" in words and "unknown argument" in message.lower():
         kind = words[words.index("TYPE") + 1] if words.index("TYPE") + 1 < len(words) else ""
-        if f"`{kind}`" in said or said.lower().endswith("index type: unknown argument"):
+        if f"`{kind}`" in message or message.lower().endswith("index type: unknown argument"):
             return EngineError(
-                f"{start}: this server has no vectors of type {kind} ({said}).",
+                f"{start}: this server has no vectors of type {kind} ({message}).",
                 "Store them as FLOAT32, or use a server whose search has this type.",
             )
-    if match := _VALUE.search(said):
+    if match := _VALUE.search(message):
         return EngineError(
-            f"{start}: this server's search takes no {match['value']} for {match['word']} ({said}).",
+            f"{start}: this server's search takes no {match['value']} for {match['word']} ({message}).",
             "Give another value, or use a server whose search takes it.",
         )
-    option = _taken_for_a_field(said, words)
-    if not option and (match := _OPTION.search(said)) and match["word"].upper() in words:
+    option = _taken_for_a_field(message, words)
+    if not option and (match := _OPTION.search(message)) and match["word"].upper() in words:
         option = match["word"]
     if option:
         return EngineError(
-            f"{start}: this server's search has no {option} there ({said}).",
+            f"{start}: this server's search has no {option} there ({message}).",
             "Leave it out, or use a server whose search has it.",
         )
-    return EngineError(f"{start}: {said}.", "Check its fields and options against what this server takes.")
+    return EngineError(f"{start}: {message}.", "Check its fields and options against what this server takes.")
 
 
-def _taken_for_a_field(said: str, words: list[str]) -> str:
+def _taken_for_a_field(message: str, words: list[str]) -> str:
     """The option of a field that valkey-search does not know; "" where the refusal is of something else.
 
     It reads such a word as the name of the next field and refuses what follows as its type. Where that is
     one, the word after it is the next name.
     """
-    match = _FIELD_REFUSED.search(said)
+    match = _FIELD_REFUSED.search(message)
     if match is None or "SCHEMA" not in words:
         return ""
     schema = words[words.index("SCHEMA") + 1 :]

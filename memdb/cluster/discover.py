@@ -50,8 +50,8 @@ class Cluster:
             return "always"
         if self.serverless:
             return "none"
-        told = self.effective or "not available"
-        return told if self.durability in ("", told) else f"{told} ({self.durability})"
+        effective = self.effective or "not available"
+        return effective if self.durability in ("", effective) else f"{effective} ({self.durability})"
 
     @property
     def search_words(self) -> str:

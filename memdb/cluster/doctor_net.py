@@ -26,7 +26,7 @@ _LOOK_S = 1.0  # for the second look, at what a port speaks instead
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Handshake:
     """What a handshake brought. Empty or None where the certificate was not checked."""
 
     version: str
@@ -54,8 +54,8 @@ def resolve(target: Target, wait: float, addresses: list[Address]) -> str:
     for family, _, _, _, address in answer[0]:
         if (family, address) not in addresses:
             addresses.append((family, address))
-    shown = ", ".join(str(address[0]) for _, address in addresses[:4])
-    return f"{target.host} is {shown}." if shown != target.host else f"{shown} is an address."
+    listed = ", ".join(str(address[0]) for _, address in addresses[:4])
+    return f"{target.host} is {listed}." if listed != target.host else f"{listed} is an address."
 
 
 def unix_socket(path: str, wait: float) -> str:
@@ -100,16 +100,16 @@ class Probe:
         """
         end, last = time.monotonic() + self._wait, OSError("no address")
         for number, (family, address) in enumerate(self._addresses):
-            left = (end - time.monotonic()) / (len(self._addresses) - number)
+            share_s = (end - time.monotonic()) / (len(self._addresses) - number)
             try:
-                self._sock = _opened(family, address, max(left, 0.05))
+                self._sock = _opened(family, address, max(share_s, 0.05))
             except OSError as exc:
                 last = exc
                 continue
             return f"Port {self._target.port} of {address[0]} is open."
         raise _closed(self._target, last, self._wait) from last
 
-    def handshake(self) -> Seen:
+    def handshake(self) -> Handshake:
         """Shake hands in TLS over that connection.
 
         Raises:
@@ -122,9 +122,9 @@ class Probe:
         self._sock.settimeout(min(self._wait, _SHAKE_S))
         try:
             self._sock = context.wrap_socket(self._sock, server_hostname=tls.server_name(self._target))
-            seen = _seen(self._sock)
+            certificate = _seen(self._sock)
             self._refused_after()
-            return seen
+            return certificate
         except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError; a bad name is a ValueError
             self._sock.close()
             raise self._explained(exc) from exc
@@ -222,14 +222,14 @@ def _opened(family: int, address: Any, wait: float) -> socket.socket:
     return sock
 
 
-def _seen(sock: Any) -> Seen:
+def _seen(sock: Any) -> Handshake:
     certificate = sock.getpeercert() or {}
     subject = dict(pair for part in certificate.get("subject", ()) for pair in part).get("commonName", "")
     names = [value for kind, value in certificate.get("subjectAltName", ()) if kind in {"DNS", "IP Address"}]
     days = None
     if "notAfter" in certificate:
         days = int((ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) // 86400)
-    return Seen(sock.version() or "TLS", str(names[0] if names else subject), days)
+    return Handshake(sock.version() or "TLS", str(names[0] if names else subject), days)
 
 
 def _closed(target: Target, exc: OSError, wait: float) -> Unreachable:

@@ -39,9 +39,9 @@ def everything(region: str = "", *, client: Callable[[str, str], Any] = aws.clie
     """
     partial: list[MemDBError] = []  # clusters are told, a part of them is not
     kinds: tuple[tuple[Service, Callable[[str, Any], tuple[Cluster, ...]]], ...] = (
-        ("memorydb", lambda where, asked: discover.clusters(where, memorydb=asked, problems=partial)),
-        ("elasticache", lambda where, asked: groups(where, elasticache=asked, problems=partial)),
-        ("elasticache", lambda where, asked: serverless(where, elasticache=asked)),
+        ("memorydb", lambda where, service: discover.clusters(where, memorydb=service, problems=partial)),
+        ("elasticache", lambda where, service: groups(where, elasticache=service, problems=partial)),
+        ("elasticache", lambda where, service: serverless(where, elasticache=service)),
     )
     clusters: list[Cluster] = []
     problems: list[MemDBError] = []
@@ -110,9 +110,9 @@ def from_group(entry: Mapping[str, Any], member: Mapping[str, Any] | None, regio
     shards = entry.get("NodeGroups") or ()
     first = shards[0] if shards else {}
     endpoint = entry.get("ConfigurationEndpoint") or first.get("PrimaryEndpoint") or {}
-    told = member or {}
-    engine = str(entry.get("Engine") or told.get("Engine") or "redis")
-    version = str(told.get("EngineVersion", ""))
+    described = member or {}
+    engine = str(entry.get("Engine") or described.get("Engine") or "redis")
+    version = str(described.get("EngineVersion", ""))
     tiered = str(entry.get("DataTiering", "")).lower() == "enabled"
     users = ", ".join(map(str, entry.get("UserGroupIds") or ()))
     return Cluster(
@@ -124,12 +124,12 @@ def from_group(entry: Mapping[str, Any], member: Mapping[str, Any] | None, regio
         tls=bool(entry.get("TransitEncryptionEnabled")),
         engine=engine.capitalize(),
         version=version,
-        node_type=str(entry.get("CacheNodeType") or told.get("CacheNodeType") or ""),
+        node_type=str(entry.get("CacheNodeType") or described.get("CacheNodeType") or ""),
         shards=len(shards),
         nodes=sum(len(shard.get("NodeGroupMembers") or ()) for shard in shards)
         or len(entry.get("MemberClusters") or ()),
         acl=users or ("AUTH token" if entry.get("AuthTokenEnabled") else OPEN_ACCESS),
-        parameter_group=str((told.get("CacheParameterGroup") or {}).get("CacheParameterGroupName", "")),
+        parameter_group=str((described.get("CacheParameterGroup") or {}).get("CacheParameterGroupName", "")),
         search=has_search(engine, version, tiered=tiered),
         service="elasticache",
         durability=str(entry.get("Durability", "")),

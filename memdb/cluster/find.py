@@ -54,11 +54,11 @@ def by_name(settings: Settings, name: str) -> Target:
         BadSettings: there is none of that name, or its settings are wrong.
         MemDBError: its password cannot be had.
     """
-    known = targets.read(settings)
-    for named in known:
+    named_targets = targets.read(settings)
+    for named in named_targets:
         if named.name == name:
             return targets.resolve(named)
-    names = ", ".join(n.name for n in known)
+    names = ", ".join(n.name for n in named_targets)
     # What was given in a name's place may be an address, or a piece of one: it is not repeated.
     raise BadSettings(
         f"There is no target of that name in '{targets.file_path(settings)}', and it is no address.",
@@ -179,13 +179,13 @@ def _named(settings: Settings, url: str, writable: bool) -> Target:
         if _same(target, entry.target) and target.password in ("", entry.password):
             return _local(entry, settings)
     if settings.url:
-        known = from_settings(settings)
-        if _same(target, known):
+        configured = from_settings(settings)
+        if _same(target, configured):
             return replace(
-                known,
-                username=target.username or known.username,
-                password=target.password or known.password,
-                writable=known.writable or writable,
+                configured,
+                username=target.username or configured.username,
+                password=target.password or configured.password,
+                writable=configured.writable or writable,
             )
         return target
     # So that a password need not stand on the command line. Where MEMDB_URL is set it, and all else, belong

@@ -1,8 +1,8 @@
-"""Login with IAM: tokens signed with AWS credentials, a fresh one for every new connection.
+"""Login with IAM: tokens signed with AWS credentials, each with minutes to live when it is used.
 
 MemoryDB, and ElastiCache for Valkey likewise, takes a token for 15 minutes at login and cuts a connection 12
-hours after its last login. So a token is kept for some minutes only, and a connection that nears the cut logs
-in again before its next command (`Pool`), which is before it is part of any pipeline or transaction.
+hours after its last login. So connections share a token for some minutes only, and one that nears the cut
+logs in again before its next command (`Pool`), which is before it is part of any pipeline or transaction.
 
 Source: AWS, "Authenticating with IAM" (MemoryDB developer guide, ElastiCache user guide);
 docs/decisions/0020-iam-login.md.
@@ -136,8 +136,8 @@ class Pool(redis.ConnectionPool):
     def _renew(self, connection: Any) -> None:
         now = type(self).clock()
         socket = connection._get_socket()  # a new one is a new login, made when it was opened
-        known, since = getattr(connection, "memdb_login", (None, 0.0))
-        if known is not socket:
+        logged_in, since = getattr(connection, "memdb_login", (None, 0.0))
+        if logged_in is not socket:
             connection.memdb_login = (socket, now)
             return
         if now - since < LOGIN_AGAIN_S:

@@ -36,7 +36,7 @@ def overview(client: Client) -> Overview:
     facts = {key: value for section in sections.values() for key, value in section.items()}
     absent: dict[str, str] = {}
 
-    def told(name: str, within: Range) -> int | None:
+    def figure(name: str, within: Range) -> int | None:
         if why := possible.refusal(facts.get(name), within, f"INFO {name}"):
             absent[name] = why
         value = possible.number(facts.get(name), within)
@@ -44,10 +44,10 @@ def overview(client: Client) -> Overview:
 
     return Overview(
         keys=None if refused(keys) else possible.count(raised(keys)),
-        used_bytes=told("used_memory", SIZE),
-        limit_bytes=told("maxmemory", SIZE) or None,
-        clients=told("connected_clients", THINGS),
-        uptime_s=told("uptime_in_seconds", SECONDS),
+        used_bytes=figure("used_memory", SIZE),
+        limit_bytes=figure("maxmemory", SIZE) or None,
+        clients=figure("connected_clients", THINGS),
+        uptime_s=figure("uptime_in_seconds", SECONDS),
         log="append-only file" if facts.get("aof_enabled") == "1" else "not reported by INFO",
         loading=facts.get("loading") == "1",
         absent=absent,

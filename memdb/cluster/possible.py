@@ -52,11 +52,11 @@ def refusal(value: Reply, within: Range, source: str, *, scale: float = 1.0) -> 
         scale: from the unit that is told to the one of the range.
     """
     scaled = replies.number(value) * scale
-    shown = line(replies.text(value), 40)
+    value_words = line(replies.text(value), 40)
     # "nan" was calculated by the server; other text is no number, and absent for other reasons.
-    if within.holds(scaled) or (math.isnan(scaled) and "nan" not in shown.lower()):
+    if within.holds(scaled) or (math.isnan(scaled) and "nan" not in value_words.lower()):
         return ""
-    return f"{source} tells {shown}, which is impossible: {within.words}"
+    return f"{source} tells {value_words}, which is impossible: {within.words}"
 
 
 def size(value: Reply) -> int | None:

@@ -79,10 +79,10 @@ def seconds_left(most: float) -> float:
     Raises:
         TimeoutError: redis-py's; none is left.
     """
-    left = min(most, _call.until - monotonic())
-    if left <= 0:
+    seconds = min(most, _call.until - monotonic())
+    if seconds <= 0:
         raise NoAnswer("The time of the call is over")
-    return left
+    return seconds
 
 
 class Reader(_HiredisParser):
@@ -102,12 +102,12 @@ class Reader(_HiredisParser):
         self._arrays = 0  # heads of arrays that arrived since then, at least
         now = monotonic()
         self._until = min(_call.until, now + limit)
-        left = self._until - now
-        if (self._shortened or left < 0.9 * limit) and self._sock is not None:
-            if left <= 0:
+        seconds = self._until - now
+        if (self._shortened or seconds < 0.9 * limit) and self._sock is not None:
+            if seconds <= 0:
                 raise NoAnswer("The time of the call is over")
-            self._sock.settimeout(left)
-            self._shortened = left < 0.9 * limit
+            self._sock.settimeout(seconds)
+            self._shortened = seconds < 0.9 * limit
 
     def can_read(self, timeout: float = 0) -> bool:
         """Whether something is there that belongs to no command."""
@@ -153,27 +153,27 @@ class Reader(_HiredisParser):
 
     def _receive(self, reader: Any) -> int:
         """Feed the parser with what arrives next; how many bytes it was."""
-        sock, buffer, kept = self._sock, self._buffer, len(self._cut)
-        left = self._until - monotonic()
-        if left <= 0:
+        sock, buffer, cut_bytes = self._sock, self._buffer, len(self._cut)
+        seconds = self._until - monotonic()
+        if seconds <= 0:
             raise NoAnswer("Timeout reading from socket")
         if sock is None:
             raise NoConnection("Connection closed.")
-        if self._shortened or left < 0.9 * self._socket_timeout:
-            sock.settimeout(left)
+        if self._shortened or seconds < 0.9 * self._socket_timeout:
+            sock.settimeout(seconds)
             self._shortened = True
         try:
-            if kept:
-                buffer[:kept] = self._cut
+            if cut_bytes:
+                buffer[:cut_bytes] = self._cut
                 self._cut = b""
-                size = sock.recv_into(memoryview(buffer)[kept:])
+                size = sock.recv_into(memoryview(buffer)[cut_bytes:])
             else:
                 size = sock.recv_into(buffer)
         except TimeoutError:
             raise NoAnswer("Timeout reading from socket") from None
         if not size:
             raise NoConnection("Connection closed by server.")
-        end = kept + size
+        end = cut_bytes + size
         if buffer[end - 1] != 10:  # no reply ends here
             tail = max(0, end - _HEAD_BYTES)
             if cut := _CUT.search(bytes(buffer[tail:end])):

@@ -113,14 +113,14 @@ def parse(table: object, names: Iterable[str]) -> Rights:
             near = difflib.get_close_matches(key, _KEYS, 1)
             hint = f"Did you mean {near[0]}?" if near else "It may have: look, write, targets."
             raise BadSettings(f"{shown(f'access.{key}')} means nothing here.", hint)
-    targets, known = table.get("targets", {}), list(names)
+    targets, allowed = table.get("targets", {}), list(names)
     if not isinstance(targets, dict):
         raise BadSettings("access.targets is no table.", "Write [access.targets].")
     for name in targets:
-        if name not in known:
+        if name not in allowed:
             raise BadSettings(
                 f"access.targets names {shown(name)}, and there is no target of that name.",
-                f"The file has: {', '.join(known) or 'none'}.",
+                f"The file has: {', '.join(allowed) or 'none'}.",
             )
     return Rights(
         _rules(table["look"], "look") if "look" in table else None,
@@ -132,13 +132,13 @@ def parse(table: object, names: Iterable[str]) -> Rights:
 def _rules(value: object, where: str) -> tuple[Rule, ...]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise BadSettings(f"{shown(f'access.{where}')} is no list of rules.", _EXAMPLE)
-    made = []
+    rules = []
     for text in value:
         claim, equals, wanted = text.partition("=")
         if not (claim.strip() and equals and wanted.strip()):
             raise BadSettings(f"{shown(f'access.{where}')} has {shown(text)}, which is no rule.", _EXAMPLE)
-        made.append(Rule(claim.strip(), wanted.strip()))
-    return tuple(made)
+        rules.append(Rule(claim.strip(), wanted.strip()))
+    return tuple(rules)
 
 
 def _any(rules: Iterable[Rule], claims: Mapping[str, Any]) -> bool:

@@ -37,18 +37,18 @@ def room(client: Client, shares: Mapping[str, float] | None = None) -> Room:
     rooms = {node.address: _of(client.on(node)) for node in primaries}
     even = 1 / len(rooms)
     parts = {address: even if shares is None else shares.get(address, 0.0) for address in rooms}
-    left = {
+    free_bytes = {
         address: None if each.left is None else round(each.left / parts[address])
         for address, each in rooms.items()
         if parts[address] > 0
     }
-    told = {address: bytes_ for address, bytes_ in left.items() if bytes_ is not None}
-    fullest = min(told, key=lambda address: told[address], default="")
+    known_bytes = {address: bytes_ for address, bytes_ in free_bytes.items() if bytes_ is not None}
+    fullest = min(known_bytes, key=lambda address: known_bytes[address], default="")
     return Room(
         _sum([each.used for each in rooms.values()]),
         _sum([each.most for each in rooms.values()]),
         all(each.limited for each in rooms.values()),
-        told[fullest] if len(told) == len(left) and told else None,
+        known_bytes[fullest] if len(known_bytes) == len(free_bytes) and known_bytes else None,
         fullest,
     )
 
@@ -63,5 +63,5 @@ def _of(client: Client) -> Room:
 
 
 def _sum(values: list[int | None]) -> int | None:
-    told = [value for value in values if value is not None]
-    return sum(told) if len(told) == len(values) else None
+    numbers = [value for value in values if value is not None]
+    return sum(numbers) if len(numbers) == len(values) else None

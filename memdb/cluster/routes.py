@@ -78,11 +78,11 @@ class Routes:
         with self._lock:
             if patient and self.map is not None and time.monotonic() - self._asked < _AGAIN_S:
                 return
-            asked = [(self.seed, self.target.host, self.target.port)]
-            known = self.map.nodes if self.map else ()
-            asked += [(self.of(n), n.host, n.port) for n in known if self.of(n) is not self.seed]
+            sources = [(self.seed, self.target.host, self.target.port)]
+            nodes = self.map.nodes if self.map else ()
+            sources += [(self.of(n), n.host, n.port) for n in nodes if self.of(n) is not self.seed]
             failed: RedisError | None = None
-            for client, host, port in asked:
+            for client, host, port in sources:
                 try:
                     alone = self.map is not None and not self.map.cluster
                     self._take(_map(client, self.target, host, port, alone=alone))
@@ -124,12 +124,12 @@ class Routes:
 
     def lose(self, client: redis.Redis) -> bool:
         """A node did not answer: what any node can answer goes to another one for a while; whether one is."""
-        known = self.map
-        if self.pinned or known is None or not known.cluster:
+        topology = self.map
+        if self.pinned or topology is None or not topology.cluster:
             return False
-        lost = [node for node in known.primaries if self.of(node) is client]
+        lost = [node for node in topology.primaries if self.of(node) is client]
         self._away |= {node.id: time.monotonic() + _AWAY_S for node in lost}
-        return any(self._there(node) for node in known.primaries)
+        return any(self._there(node) for node in topology.primaries)
 
     def _there(self, node: Node) -> bool:
         return node.healthy and self._away.get(node.id, 0.0) < time.monotonic()
@@ -235,7 +235,7 @@ def _map(client: redis.Redis, target: Target, host: str, port: int, *, alone: bo
 def _facts(client: redis.Redis) -> dict[str, str]:
     ask = client.execute_command
     try:
-        told = replies.info(ask("INFO"))  # type: ignore[no-untyped-call]
+        info = replies.info(ask("INFO"))  # type: ignore[no-untyped-call]
     except ResponseError:
         try:  # nobody can be denied HELLO
             mode = replies.pairs(ask("HELLO")).get("mode")  # type: ignore[no-untyped-call]
@@ -243,7 +243,7 @@ def _facts(client: redis.Redis) -> dict[str, str]:
             return {}
         return {"cluster_enabled": "1" if replies.text(mode) == "cluster" else "0"}
     return {
-        name: value for section in ("replication", "cluster") for name, value in told.get(section, {}).items()
+        name: value for section in ("replication", "cluster") for name, value in info.get(section, {}).items()
     }
 
 

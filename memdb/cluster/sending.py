@@ -52,7 +52,7 @@ class Sender:
         if self.routes.pinned:
             return 1
         try:
-            known = self.routes.topology(fresh=True)
+            topology = self.routes.topology(fresh=True)
         except NoPermissionError as exc:
             raise NotAllowed(
                 "The user may not run CLUSTER NODES or CLUSTER SLOTS here, and this cluster has several "
@@ -61,11 +61,11 @@ class Sender:
             ) from exc
         except RedisError:
             return 1  # the command itself will tell what is wrong
-        return max(1, len(known.primaries)) if known.told else None
+        return max(1, len(topology.primaries)) if topology.told else None
 
     def _here(self, commands: Sequence[Command]) -> list[Reply]:
         """Replies of one node, a MemDBError in its place; nothing is split over shards."""
-        for left in reversed(range(_REDIRECTS)):
+        for hops_left in reversed(range(_REDIRECTS)):
             client = self.routes.pick(("PING",), read=False)
             try:
                 with client.pipeline(transaction=False) as pipe:
@@ -74,7 +74,7 @@ class Sender:
                     answers: list[Reply] = pipe.execute(raise_on_error=False)
                 break
             except RedisError as exc:
-                if not (left and _out_of_reach(exc) and self.routes.lose(client)):
+                if not (hops_left and _out_of_reach(exc) and self.routes.lose(client)):
                     raise self._explained(exc, ()) from exc
         return [
             self._explained(reply, tuple(command)) if isinstance(reply, RedisError) else reply
@@ -148,28 +148,28 @@ class Sender:
         return self.routes.several
 
     def _each(self, args: Command) -> list[Reply]:
-        answers, asked = [], self.target
+        answers, target = [], self.target
         try:
             for node in self.routes.topology().primaries:
-                asked = at(self.target, node)
+                target = at(self.target, node)
                 answers.append(self.routes.of(node).execute_command(*args))  # type: ignore[no-untyped-call]
         except RedisError as exc:
-            raise explain(exc, asked, tuple(args)) from exc
+            raise explain(exc, target, tuple(args)) from exc
         return answers
 
     def _scan(self, args: Command) -> Reply:
         """SCAN of one shard after the other; a cursor is the shard's, times their number, plus its place."""
-        asked = self.target
+        target = self.target
         try:
             primaries = self.routes.topology().primaries
             at_node, place = divmod(replies.whole(args[1]), len(primaries))
-            asked, client = at(self.target, primaries[place]), self.routes.of(primaries[place])
+            target, client = at(self.target, primaries[place]), self.routes.of(primaries[place])
             cursor, batch = client.execute_command(args[0], at_node, *sent(args)[2:])  # type: ignore[no-untyped-call]
         except RedisError as exc:
-            raise explain(exc, asked, tuple(args)) from exc
-        left = replies.whole(cursor)
+            raise explain(exc, target, tuple(args)) from exc
+        cursor_left = replies.whole(cursor)
         following = (place + 1) % len(primaries)
-        after = left * len(primaries) + place if left else following
+        after = cursor_left * len(primaries) + place if cursor_left else following
         return [str(after).encode(), batch]
 
     def _spread(self, args: Command) -> Reply:
@@ -182,7 +182,7 @@ class Sender:
         return answers if name == "MGET" else sum(replies.integer(n) for n in answers)
 
     def _recovered(
-        self, exc: RedisError, args: Command, writes: bool, asked: redis.Redis | None = None
+        self, exc: RedisError, args: Command, writes: bool, client_asked: redis.Redis | None = None
     ) -> Reply:
         """Run a command again where the first node was the wrong one, or is gone.
 
@@ -190,7 +190,7 @@ class Sender:
             exc: why it failed.
             args: the command.
             writes: whether it changes data.
-            asked: the node, where that is not told yet to `routes.lose`.
+            client_asked: the node, where that is not told yet to `routes.lose`.
 
         Raises:
             MemDBError: it cannot be run; a write whose answer was lost is never sent twice.
@@ -207,12 +207,14 @@ class Sender:
                     # A replica may think so for a moment longer than the primary.
                     return self.routes.pick(args, read=False).execute_command(*sent(args))  # type: ignore[no-untyped-call]
                 elsewhere = anywhere(args) and _out_of_reach(exc)
-                if asked is not None and elsewhere:
-                    elsewhere = self.routes.lose(asked)
+                if client_asked is not None and elsewhere:
+                    elsewhere = self.routes.lose(client_asked)
                 if not elsewhere and not self._may_repeat(exc, writes):
                     break
-                asked = self.routes.seed if self.routes.direct else self.routes.pick(args, read=not writes)
-                return asked.execute_command(*sent(args))  # type: ignore[no-untyped-call]
+                client_asked = (
+                    self.routes.seed if self.routes.direct else self.routes.pick(args, read=not writes)
+                )
+                return client_asked.execute_command(*sent(args))  # type: ignore[no-untyped-call]
             except RedisError as again:
                 exc = again
         raise self._explained(exc, tuple(args)) from exc
@@ -235,16 +237,16 @@ class Sender:
         return refused or (not writes and (before is None or _owners(before) != _owners(after)))
 
     def _explained(self, exc: RedisError, args: tuple[object, ...]) -> MemDBError:
-        known = self.routes.map
+        topology = self.routes.map
         if (
             isinstance(exc, NoConnection | NoAnswer)
-            and known is not None
-            and known.cluster
+            and topology is not None
+            and topology.cluster
             and not self.routes.pinned
         ):
-            others = [n for n in known.nodes if n.role == "replica" and n.healthy]
+            others = [n for n in topology.nodes if n.role == "replica" and n.healthy]
             of_keys = keys(args) if args else ()
-            owner = known.owner(slot(of_keys[0])) if of_keys else None
+            owner = topology.owner(slot(of_keys[0])) if of_keys else None
             if owner is not None and not others and self.routes.several:
                 return explain(exc, at(self.target, owner), args)
             if others:

@@ -47,8 +47,8 @@ class Sent:
 class CommandLog:
     """The last commands of one client, oldest first; bounded."""
 
-    def __init__(self, kept: int = KEPT) -> None:
-        self._kept: deque[tuple[float, str, str, int, float, str]] = deque(maxlen=kept)
+    def __init__(self, most: int = KEPT) -> None:
+        self._kept: deque[tuple[float, str, str, int, float, str]] = deque(maxlen=most)
         self.total = 0
 
     def add(self, command: Sequence[object], took_s: float, outcome: str = "ok", commands: int = 1) -> None:
@@ -76,11 +76,11 @@ def described(command: Sequence[object]) -> tuple[str, str]:
     """Name and key pattern of a command: what of it may be shown."""
     name = _text(command[0]).upper() if command else ""
     if name in _WITH_SUBCOMMAND and len(command) > 1:
-        shown = _SHOWN_WORD.get(name, 0)
+        words = _SHOWN_WORD.get(name, 0)
         subcommand = f"{name} {_text(command[1]).upper()[:20]}"
-        if not shown or len(command) <= shown:
+        if not words or len(command) <= words:
             return subcommand, ""
-        return subcommand, _pattern(command[shown]) if name != "FT.CURSOR" else _text(command[shown])[
+        return subcommand, _pattern(command[words]) if name != "FT.CURSOR" else _text(command[words])[
             :_LONGEST
         ]
     if name in _KEYED_NOT or len(command) < 2:

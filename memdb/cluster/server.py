@@ -92,20 +92,20 @@ def probe(ask: Ask, shards: Callable[[], int | None]) -> Server:
                 facts |= section
     if refused(commands):
         untold.append("COMMAND")
-        known = _tried(ask)
+        commands_known = _tried(ask)
     else:
-        known = names_described(raised(commands))
+        commands_known = names_described(raised(commands))
     hidden = isinstance(modules, MemDBError)
     listed = () if hidden else named_modules(modules)
     counters: tuple[str, ...] = ()
-    if hidden and "FT.SEARCH" in known and not known & dialects.TELLING:
+    if hidden and "FT.SEARCH" in commands_known and not commands_known & dialects.TELLING:
         listed, counters = _release(ask)
     mode = facts.get("redis_mode") or facts.get("server_mode") or facts.get("mode", "standalone")
-    held = shards() if mode == "cluster" else 1
-    if held is None:
+    shard_count = shards() if mode == "cluster" else 1
+    if shard_count is None:
         untold.append("CLUSTER NODES")
     dialect = dialects.recognise(
-        known, shards=held or 1, modules=listed, cluster=mode == "cluster", counters=counters
+        commands_known, shards=shard_count or 1, modules=listed, cluster=mode == "cluster", counters=counters
     )
     if dialect.settings:
         (settings,) = ask([("CONFIG", "GET", dialect.settings)])
@@ -119,7 +119,7 @@ def probe(ask: Ask, shards: Callable[[], int | None]) -> Server:
         run_id=facts.get("run_id", ""),
         dialect=dialect,
         modules=listed,
-        shards=held or 1,
+        shards=shard_count or 1,
         untold=tuple(untold),
     )
 
@@ -176,8 +176,8 @@ def _hello(ask: Ask) -> dict[str, str]:
     (reply,) = ask([("HELLO",)])
     if isinstance(reply, MemDBError):
         return {}
-    said = replies.pairs(reply)
-    return {ours: replies.text(said[name]) for name, ours in _HELLO.items() if name in said}
+    fields = replies.pairs(reply)
+    return {ours: replies.text(fields[name]) for name, ours in _HELLO.items() if name in fields}
 
 
 def _release(ask: Ask) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:

@@ -94,9 +94,9 @@ def _config(command: Sequence[Any], reply: Reply) -> bool:
     return type(reply) is list and len(reply) % 2 == 0 and _BYTES.issuperset(map(type, reply))
 
 
-def _one_each(asked: int) -> Test:
+def _one_each(count: int) -> Test:
     return lambda command, reply: (
-        type(reply) is list and _BYTES.issuperset(map(type, reply)) and len(reply) == len(command) - asked
+        type(reply) is list and _BYTES.issuperset(map(type, reply)) and len(reply) == len(command) - count
     )
 
 

@@ -325,14 +325,14 @@ def _checked(name: str, table: object) -> Named:
 
 
 def _password(texts: Mapping[str, str], target: Target) -> Password:
-    given = [key for key in _SOURCES if texts[key]]
-    if len(given) > 1:
-        raise BadSettings(f"it has {' and '.join(given)}.", "Keep one of them.")
-    if given and target.iam is not None:
-        raise BadSettings(f"it has {given[0]} and iam.", "Keep one of them: IAM makes its own tokens.")
-    if not given:
+    sources = [key for key in _SOURCES if texts[key]]
+    if len(sources) > 1:
+        raise BadSettings(f"it has {' and '.join(sources)}.", "Keep one of them.")
+    if sources and target.iam is not None:
+        raise BadSettings(f"it has {sources[0]} and iam.", "Keep one of them: IAM makes its own tokens.")
+    if not sources:
         return Password()
-    key = given[0]
+    key = sources[0]
     if key == "password_env":
         return Password("variable", texts[key])
     if key == "password_file":
@@ -352,16 +352,18 @@ def _table(table: Mapping[str, Any], key: str) -> dict[str, Any]:
     }
 
 
-def check_keys(table: Mapping[str, Any], known: set[str], prefix: str) -> None:
+def check_keys(table: Mapping[str, Any], allowed: set[str], prefix: str) -> None:
     """Refuse a key that means nothing in a table of the settings file.
 
     Raises:
         BadSettings: there is one; the nearest that means something is named.
     """
     for key in table:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"Did you mean {prefix}{near[0]}?" if near else f"It may have: {', '.join(sorted(known))}."
+        if key not in allowed:
+            near = difflib.get_close_matches(key, allowed, 1)
+            hint = (
+                f"Did you mean {prefix}{near[0]}?" if near else f"It may have: {', '.join(sorted(allowed))}."
+            )
             raise BadSettings(f"{shown(prefix + key)} means nothing here.", hint)
 
 
@@ -375,8 +377,8 @@ def _typed(table: Mapping[str, Any], key: str, kind: type, default: Any = None, 
         words = {str: "a text in quotes", bool: "true or false", int: "a whole number", float: "a number"}
         # Where a text is due, an address or a password may stand in a list.
         hidden = kind is str or may_hold_password(repr(value))
-        given = "of another type" if hidden else repr(value)
-        raise BadSettings(f"{prefix}{key} is {given}.", f"Give {words[kind]}.")
+        given_words = "of another type" if hidden else repr(value)
+        raise BadSettings(f"{prefix}{key} is {given_words}.", f"Give {words[kind]}.")
     if kind in (int, float) and key in table and not 0 <= value < math.inf:
         raise BadSettings(f"{prefix}{key} is {value}.", "Give 0 or more.")
     return value

@@ -24,25 +24,25 @@ def context(target: Target) -> ssl.SSLContext:
     if tls.key and not tls.cert:
         raise BadSettings("A client key is set, but no client certificate.", "Set both, as PEM files.")
     try:
-        made = ssl.create_default_context(cafile=_path(tls.ca))
+        tls_context = ssl.create_default_context(cafile=_path(tls.ca))
     except OSError as exc:  # ssl.SSLError is one
         raise BadSettings(
             f"The CA file '{tls.ca}' cannot be used: {_reason(exc)}.", "It must hold PEM certificates."
         ) from exc
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    tls_context.minimum_version = ssl.TLSVersion.TLSv1_2
     if tls.cert:
         try:
             # An empty passphrase: a protected key is refused, and never asked for on a terminal.
-            made.load_cert_chain(_path(tls.cert) or "", _path(tls.key), password="")
+            tls_context.load_cert_chain(_path(tls.cert) or "", _path(tls.key), password="")
         except (OSError, ValueError) as exc:
             raise BadSettings(
                 f"The client certificate '{tls.cert}' cannot be used: {_reason(exc)}.",
                 "Give certificate and key as PEM files that belong together; the key without a passphrase.",
             ) from exc
     if not tls.verify:
-        made.check_hostname = False
-        made.verify_mode = ssl.CERT_NONE
-    return made
+        tls_context.check_hostname = False
+        tls_context.verify_mode = ssl.CERT_NONE
+    return tls_context
 
 
 def server_name(target: Target) -> str:

@@ -43,8 +43,8 @@ class App:
     def last_words(self) -> str:
         """For a message: the last line it printed, and where the rest is."""
         lines = [line.strip() for line in self._child.tail() if line.strip()]
-        said = f"It said: {lines[-1]} " if lines else ""
-        return f"{said}Its log is {self.log}."
+        last_line = f"It said: {lines[-1]} " if lines else ""
+        return f"{last_line}Its log is {self.log}."
 
     def answers(self) -> bool:
         """Whether it serves pages. Waits at most a second."""

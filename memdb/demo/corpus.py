@@ -143,8 +143,8 @@ def _edition() -> str:
         for package in PACKAGES
         if importlib.util.find_spec(package)
     ]
-    said = "\n".join([sys.version, *versions, Path(__file__).read_text(encoding="utf-8")])
-    return hashlib.sha256(said.encode()).hexdigest()
+    edition = "\n".join([sys.version, *versions, Path(__file__).read_text(encoding="utf-8")])
+    return hashlib.sha256(edition.encode()).hexdigest()
 
 
 def _from_packages(part: str, report: Report) -> list[Document]:
@@ -152,11 +152,11 @@ def _from_packages(part: str, report: Report) -> list[Document]:
     folders, packages = _services(), PACKAGES if part == "main" else ()
     of_service = _operations if part == "main" else _types
     steps = len(folders) + len(packages) * _PACKAGE_STEPS
-    for done, (service, folder) in enumerate(folders):
-        report("Reading documentation", done, steps)
+    for step, (service, folder) in enumerate(folders):
+        report("Reading documentation", step, steps)
         documents += of_service(service, int(folder.name[:4]), _model(folder))
-    for done, package in enumerate(packages):
-        report("Reading documentation", len(folders) + done * _PACKAGE_STEPS, steps)
+    for step, package in enumerate(packages):
+        report("Reading documentation", len(folders) + step * _PACKAGE_STEPS, steps)
         documents += _python(package)
     return _ordered(_unique(documents))
 
@@ -209,8 +209,8 @@ def _types(service: str, year: int, model: dict[str, Any]) -> Iterator[Document]
                 "aws_docs",
                 year,
             )
-        for member, said in described.get("members", {}).items():
-            html = said.get("documentation", "")
+        for member, member_json in described.get("members", {}).items():
+            html = member_json.get("documentation", "")
             # Most are short, and a text is no longer than its HTML: these need not be parsed.
             content = plain_text(html) if len(html) >= 3 * SHORTEST else ""
             if len(content) >= 3 * SHORTEST:
@@ -277,9 +277,9 @@ def _argument(described: replies.Reply) -> str:
     inner = [_argument(argument) for argument in replies.items(facts.get("arguments"))]
     kind, token = replies.text(facts.get("type")), replies.text(facts.get("token"))
     name = (" | " if kind == "oneof" else " ").join(inner) or replies.text(facts.get("name"))
-    said = token if kind == "pure-token" else f"{token} {name}".strip()
+    argument = token if kind == "pure-token" else f"{token} {name}".strip()
     optional = "optional" in map(replies.text, replies.items(facts.get("flags")))
-    return f"[{said}]" if optional else said
+    return f"[{argument}]" if optional else argument
 
 
 def _python(package: str) -> list[Document]:

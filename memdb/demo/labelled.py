@@ -61,16 +61,16 @@ class Item:
 
 def items(documents: Sequence[Document], count: int = COUNT) -> list[Item]:
     """Questions with their documents, in the order of the corpus; no question twice."""
-    made: dict[str, Item] = {}
+    sampled: dict[str, Item] = {}
     for document in documents:
         match = _FIRST.match(document.content) if document.source == "aws_docs" else None
-        if match is None or document.verb == "type" or len(made) >= count:
+        if match is None or document.verb == "type" or len(sampled) >= count:
             continue
         question, rest = match[1], document.content[match.end() :]
-        if len(rest) >= _REST and question not in rest and question not in made:
+        if len(rest) >= _REST and question not in rest and question not in sampled:
             key = document.key.replace("doc:", PREFIX, 1)
-            made[question] = Item(key, question, rest, document.service)
-    return list(made.values())
+            sampled[question] = Item(key, question, rest, document.service)
+    return list(sampled.values())
 
 
 def load(client: Client, *, home: Path, docs: int | None = None, report: Report = silent) -> str:

@@ -323,10 +323,10 @@ def _load_sessions(
     """
 
     def send(batch: list[people.Conversation]) -> int:
-        left = client.pipeline([("PTTL", talk.key) for talk in batch])
+        ttls = client.pipeline([("PTTL", talk.key) for talk in batch])
         new: list[tuple[Command, ...]] = []
         renewed: list[Command] = []
-        for talk, reply in zip(batch, left, strict=True):
+        for talk, reply in zip(batch, ttls, strict=True):
             left_ms = replies.integer(reply)
             life: tuple[Command, ...] = () if talk.ttl_s is None else (("EXPIRE", talk.key, talk.ttl_s),)
             if left_ms == _GONE:
@@ -357,26 +357,26 @@ def _in_turn(
         The sum of what `send` returned.
     """
     report(stage, 0, total)
-    done = returned = 0
+    collected = returned = 0
     waiting: dict[Future[int], int] = {}
     with ThreadPoolExecutor(2, thread_name_prefix="load") as threads:
         for batch in parts:
             waiting[threads.submit(send, batch)] = len(batch)
             while len(waiting) >= IN_FLIGHT:
-                done, returned = _collect(waiting, done, returned)
-                report(stage, done, total)
+                collected, returned = _collect(waiting, collected, returned)
+                report(stage, collected, total)
         while waiting:
-            done, returned = _collect(waiting, done, returned)
-            report(stage, done, total)
+            collected, returned = _collect(waiting, collected, returned)
+            report(stage, collected, total)
     return returned
 
 
-def _collect(waiting: dict[Future[int], int], done: int, returned: int) -> tuple[int, int]:
+def _collect(waiting: dict[Future[int], int], collected: int, returned: int) -> tuple[int, int]:
     ended, _ = wait(waiting, return_when="FIRST_COMPLETED")
     for future in ended:
-        done += waiting.pop(future)
+        collected += waiting.pop(future)
         returned += future.result()
-    return done, returned
+    return collected, returned
 
 
 def _cpu_s(client: Client) -> float:

@@ -81,7 +81,7 @@ class Conversation:
 
 def users(count: int = USERS, *, seed: int = 0) -> list[User]:
     """The first `count` users of a seed."""
-    made = []
+    invented = []
     for place in range(count):
         rng = random.Random(f"user {seed} {place}")  # noqa: S311  # a demo, not a secret
         interest = rng.choice(list(_INTERESTS))
@@ -89,8 +89,8 @@ def users(count: int = USERS, *, seed: int = 0) -> list[User]:
         traits = ", ".join(rng.sample(_INTERESTS[interest], 2))
         words = _WORDS.get(interest, interest.replace("_", " "))
         preference = f"Works on {words} at {_SIZES[size]}, with {rng.choice(_TEAMS)}; {traits}."
-        made.append(User(f"user{place + 1:03d}", size, interest, preference))
-    return made
+        invented.append(User(f"user{place + 1:03d}", size, interest, preference))
+    return invented
 
 
 def conversations(
@@ -116,9 +116,11 @@ def conversations(
         user = rng.choice(people)
         service = rng.choices(services, cum_weights=weights)[0]
         turns = []
-        asked = rng.choice((1, 1, 2, 2, 3, 4, 5, 8))
+        exchanges = rng.choice((1, 1, 2, 2, 3, 4, 5, 8))
         # Nobody asks the same twice, as long as the service has enough to ask about.
-        for exchange, document in enumerate(rng.sample(topics[service], min(asked, len(topics[service])))):
+        for exchange, document in enumerate(
+            rng.sample(topics[service], min(exchanges, len(topics[service])))
+        ):
             turns += [
                 {"role": "user", "content": _question(rng, document, first=exchange == 0)},
                 {"role": "assistant", "content": _answer(document)},
@@ -169,7 +171,7 @@ def _answer(document: Document) -> str:
     """The document's first sentences, and where they are from."""
     sentence = document.content
     if len(sentence) > _QUOTED:
-        said = sentence[:_QUOTED]
-        end = said.rfind(". ")
-        sentence = said[: end + 1] if end > 40 else said.rsplit(" ", 1)[0] + " …"
+        quoted = sentence[:_QUOTED]
+        end = quoted.rfind(". ")
+        sentence = quoted[: end + 1] if end > 40 else quoted.rsplit(" ", 1)[0] + " …"
     return f"{sentence}\n\nSource: {document.title} ({document.key})"

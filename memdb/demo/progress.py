@@ -36,9 +36,9 @@ class Progress:
 
 def note(home: Path, address: str, stage: str, done: int, total: int) -> None:
     """Keep it for the app. A home that cannot be written shows nothing, and the demo goes on."""
-    told = Progress(address, stage, done, total, time.time())
+    progress = Progress(address, stage, done, total, time.time())
     with suppress(MemDBError):
-        files.write(home / FILE, json.dumps(asdict(told)).encode())
+        files.write(home / FILE, json.dumps(asdict(progress)).encode())
 
 
 def clear(home: Path) -> None:
@@ -55,7 +55,7 @@ def now(home: Path, address: str) -> Progress | None:
     """
     if not files.is_there(home / FILE):
         return None
-    told: Progress | None = files.document(home / FILE, Progress, most=2_000)
-    if told is None or told.address != address or not 0 <= time.time() - told.at <= _FRESH_S:
+    progress: Progress | None = files.document(home / FILE, Progress, most=2_000)
+    if progress is None or progress.address != address or not 0 <= time.time() - progress.at <= _FRESH_S:
         return None
-    return told
+    return progress

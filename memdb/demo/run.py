@@ -141,15 +141,15 @@ def _watch(
     loading: _Loading | None,
     loaded: Callable[[], None] | None = None,
 ) -> None:
-    shown = False
+    announced = False
     while not signals.wanted(_LOOK_EVERY_S):
         if engine is not None and engine.status == 0:
             screen.say("The engine was stopped from outside.")
             return
         for keeper in keepers:
             keeper.check()
-        if not shown and app.status() is None and app.answers():
-            shown = True
+        if not announced and app.status() is None and app.answers():
+            announced = True
             screen.say(f"Open {app.url}. Ctrl-C ends it; nothing is lost.")
             if options.browser:
                 open_browser(app.url)
@@ -227,15 +227,15 @@ class _Loading:
             "users": self._options.users,
             "sessions": self._options.sessions,
         }
-        given = {name: value for name, value in chosen.items() if value is not None}
+        counts = {name: value for name, value in chosen.items() if value is not None}
         with connect(self._target) as client:
             report = load(
-                client, home=self._settings.home, seed=self._options.seed, report=job.report, **given
+                client, home=self._settings.home, seed=self._options.seed, report=job.report, **counts
             )
             home, docs = self._settings.home, self._options.docs
             built = second.build(client, home=home, report=job.report)
-            known = labelled.load(client, home=home, docs=docs, report=job.report)
-        return " ".join(filter(None, (in_words(report), built, known)))
+            labels_loaded = labelled.load(client, home=home, docs=docs, report=job.report)
+        return " ".join(filter(None, (in_words(report), built, labels_loaded)))
 
 
 def _read_data(engine: Engine, job: Job[str]) -> None:

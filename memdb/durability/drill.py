@@ -91,7 +91,7 @@ class Second:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class DrillSide:
     """One engine in the drill."""
 
     name: str
@@ -144,7 +144,7 @@ class DrillResult:
     """A drill, whole or as far as it came."""
 
     request: DrillRequest
-    engines: dict[str, Side]
+    engines: dict[str, DrillSide]
     finished: bool
     elapsed_s: float
     witness: Witness | None = None  # None: not every engine acknowledged the same session, or could be read
@@ -209,12 +209,12 @@ def run(
             stack.callback(end_writers, runs)  # before the engines
             _write(request, name, runs, report, keep, began)
             report("Comparing with the ledger", 0, len(runs))
-            seen = _witness(name, runs)  # before the promoted replica is let go
+            witness = _witness(name, runs)  # before the promoted replica is let go
             sides = {}
             for i, each in enumerate(runs):
                 sides[each.name] = judged(each, name)
                 report("Comparing with the ledger", i + 1, len(runs))
-            return DrillResult(request, sides, True, time.monotonic() - began, seen)
+            return DrillResult(request, sides, True, time.monotonic() - began, witness)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -265,8 +265,8 @@ def _write(
                 raise broken
             time.sleep(_TICK_S)
         report("Waiting for the engines", 0, 1)
-        for done in back:
-            done.result()
+        for future in back:
+            future.result()
     end_writers(runs)
 
 
@@ -335,7 +335,7 @@ def end_writers(runs: Sequence[Under]) -> None:
             writer.join(60)
 
 
-def judged(each: Under, name: str) -> Side:
+def judged(each: Under, name: str) -> DrillSide:
     """What became of the writes; the ledgers are read from disk, not from memory."""
     noted = [entry for i in range(len(each.writers)) for entry in entries(each.folder / f"ledger-{i}.txt")]
     unanswered = [place for writer in each.writers for place in writer.unanswered]
@@ -385,12 +385,12 @@ def _witness(name: str, runs: Sequence[Under]) -> Witness | None:
     return Witness(key, history_of(written[b"history"]).turns, there)
 
 
-def so_far(each: Under) -> Side:
+def so_far(each: Under) -> DrillSide:
     """The figures while it runs; nothing was looked for yet."""
     noted = each.noted()
     took = np.array([entry.took_ms for entry in noted])
     p50, p99 = (float(np.percentile(took, q)) for q in (50, 99)) if len(took) else (None, None)
-    return Side(
+    return DrillSide(
         name=each.name,
         acknowledged=len(noted),
         recovered=0,
@@ -427,6 +427,6 @@ def _seconds(noted: list[Entry], lost: tuple[Entry, ...]) -> tuple[Second, ...]:
     if not noted:
         return ()
     last = int(max(entry.at_s for entry in noted))
-    told = np.bincount([int(e.at_s) for e in noted], minlength=last + 1)
+    answered = np.bincount([int(e.at_s) for e in noted], minlength=last + 1)
     gone = np.bincount([int(e.at_s) for e in lost], minlength=last + 1)
-    return tuple(Second(i, int(a), int(b)) for i, (a, b) in enumerate(zip(told, gone, strict=True)))
+    return tuple(Second(i, int(a), int(b)) for i, (a, b) in enumerate(zip(answered, gone, strict=True)))

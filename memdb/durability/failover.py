@@ -132,8 +132,8 @@ def run(
             time.sleep(_TICK_S)
         end_writers([each])
         report("Comparing with the ledger", 0, 1)
-        told = sum(len(w.noted) + len(w.unanswered) for w in each.writers)
-        if told >= MOST // request.writers * request.writers:
+        answered = sum(len(w.noted) + len(w.unanswered) for w in each.writers)
+        if answered >= MOST // request.writers * request.writers:
             each.notes.append(f"The writing ended before the time: {MOST:,} writes are the budget.")
         return DrillResult(request, {OWN: judged(each, name)}, True, time.monotonic() - began)
     finally:

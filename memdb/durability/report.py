@@ -6,7 +6,7 @@ from html import escape
 
 import pandas as pd
 
-from memdb.durability.drill import CACHE, DURABLE, OWN, PROMOTED, WORDS, DrillResult, Second, Side
+from memdb.durability.drill import CACHE, DURABLE, OWN, PROMOTED, WORDS, DrillResult, DrillSide, Second
 
 ROWS = {
     "acknowledged": "acknowledged writes",
@@ -43,14 +43,16 @@ def sentence(result: DrillResult) -> str:
     durable, cache = result.engines[DURABLE], result.engines[CACHE]
     if any(side.recovered + side.lost + side.partial != side.acknowledged for side in (durable, cache)):
         return "Not every engine could be read afterwards: see the notes."
-    told = f"The cache without durability lost {cache.lost:,} of {cache.acknowledged:,} acknowledged writes"
+    conclusion = (
+        f"The cache without durability lost {cache.lost:,} of {cache.acknowledged:,} acknowledged writes"
+    )
     if cache.acknowledged:
-        told += f" ({cache.lost / cache.acknowledged:.0%})"
-    kept = "none" if not durable.lost else f"{durable.lost:,}"
-    told += f"; the durable engine lost {kept} of {durable.acknowledged:,}"
+        conclusion += f" ({cache.lost / cache.acknowledged:.0%})"
+    lost_words = "none" if not durable.lost else f"{durable.lost:,}"
+    conclusion += f"; the durable engine lost {lost_words} of {durable.acknowledged:,}"
     if (promoted := result.engines.get(PROMOTED)) is not None:
-        told += f"; the promoted replica lacked {promoted.lost:,} of {promoted.acknowledged:,}"
-    return told + "."
+        conclusion += f"; the promoted replica lacked {promoted.lost:,} of {promoted.acknowledged:,}"
+    return conclusion + "."
 
 
 def frame(result: DrillResult) -> pd.DataFrame:
@@ -58,7 +60,7 @@ def frame(result: DrillResult) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "": list(ROWS.values()),
-            **{name: [said(getattr(side, key)) for key in ROWS] for name, side in result.engines.items()},
+            **{name: [figure(getattr(side, key)) for key in ROWS] for name, side in result.engines.items()},
         }
     )
 
@@ -75,7 +77,7 @@ def seconds_frame(result: DrillResult) -> pd.DataFrame:
     )
 
 
-def said(value: float | None) -> str:
+def figure(value: float | None) -> str:
     """A figure, or that there is none."""
     if value is None:
         return "—"
@@ -87,7 +89,7 @@ def html(result: DrillResult) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in result.engines)
     body = "".join(
         f"<tr><td>{escape(words)}</td>"
-        + "".join(f"<td class=n>{escape(said(getattr(s, key)))}</td>" for s in result.engines.values())
+        + "".join(f"<td class=n>{escape(figure(getattr(s, key)))}</td>" for s in result.engines.values())
         + "</tr>"
         for key, words in ROWS.items()
     )
@@ -115,7 +117,7 @@ def _list(lines: tuple[str, ...]) -> str:
     return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in lines) + "</ul>"
 
 
-def _side(side: Side) -> str:
+def _side(side: DrillSide) -> str:
     notes = "".join(f"<p>{escape(note)}</p>" for note in side.notes)
     drawn = _bars(side.seconds) if side.seconds else ""
     return f"<h2>{escape(side.name)}</h2><p>{escape(WORDS[side.name])}</p>{drawn}{notes}"
@@ -127,10 +129,10 @@ def _bars(seconds: tuple[Second, ...]) -> str:
     wide = 640 / len(seconds)
     bars = []
     for i, second in enumerate(seconds):
-        kept, lost = (100 * n / most for n in (second.acknowledged - second.lost, second.lost))
+        safe, lost = (100 * n / most for n in (second.acknowledged - second.lost, second.lost))
         bars.append(
-            f"<rect x='{i * wide:.1f}' y='{100 - kept:.1f}' width='{wide * 0.85:.1f}' height='{kept:.1f}' "
-            f"fill='#0072b2'/><rect x='{i * wide:.1f}' y='{100 - kept - lost:.1f}' width='{wide * 0.85:.1f}' "
+            f"<rect x='{i * wide:.1f}' y='{100 - safe:.1f}' width='{wide * 0.85:.1f}' height='{safe:.1f}' "
+            f"fill='#0072b2'/><rect x='{i * wide:.1f}' y='{100 - safe - lost:.1f}' width='{wide * 0.85:.1f}' "
             f"height='{lost:.1f}' fill='url(#lost)' stroke='#d55e00'/>"
         )
     return (

@@ -62,9 +62,9 @@ def verdict(
                 lost.append(entry)
             else:
                 partial += 1
-    left = list(unanswered)
-    for start in range(0, len(left), _BATCH):
-        places = left[start : start + _BATCH]
+    unread = list(unanswered)
+    for start in range(0, len(unread), _BATCH):
+        places = unread[start : start + _BATCH]
         for (writer, number), digest in zip(places, _held(client, run, places), strict=True):
             if digest == writes.whole(writes.fields(run, writer, number)):
                 present += 1

@@ -50,19 +50,19 @@ def fields(run: str, writer: int, number: int) -> tuple[Fields, Fields]:
 def commands(run: str, writer: int, number: int, ttl_s: int = 0) -> tuple[Command, ...]:
     """One write: two hashes, sent as a transaction; with a time to live if wanted."""
     hashes: tuple[Command, ...] = tuple(
-        ("HSET", key, *(part for pair in held.items() for part in pair))
-        for key, held in zip(keys(run, writer, number), fields(run, writer, number), strict=True)
+        ("HSET", key, *(part for pair in values.items() for part in pair))
+        for key, values in zip(keys(run, writer, number), fields(run, writer, number), strict=True)
     )
     ends: tuple[Command, ...] = tuple(("EXPIRE", key, ttl_s) for key in keys(run, writer, number) if ttl_s)
     return hashes + ends
 
 
-def digest(held: Fields) -> str:
+def digest(stored: Fields) -> str:
     """Of a hash's fields, whatever their order; "" for no hash."""
-    if not held:
+    if not stored:
         return ""
     digested = hashlib.sha256()
-    for name, value in sorted(held.items()):
+    for name, value in sorted(stored.items()):
         digested.update(b"%d:%b%d:%b" % (len(name), name, len(value), value))
     return digested.hexdigest()[:32]
 

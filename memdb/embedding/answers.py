@@ -16,7 +16,7 @@ Side = Literal["query", "document"]  # models of some families embed the two dif
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ModelAnswer:
     """What a model answered to one call. `rows` is as it came and is not yet checked."""
 
     rows: Any
@@ -55,7 +55,7 @@ class Model(Protocol):
     def longest(self) -> int:
         """Characters of a text that are passed on."""
 
-    def call(self, texts: Sequence[str], side: Side) -> Answer:
+    def call(self, texts: Sequence[str], side: Side) -> ModelAnswer:
         """The vectors of at most `at_once` texts, of whatever length the model gives them.
 
         Raises:
@@ -80,9 +80,9 @@ def checked_texts(texts: Sequence[str]) -> list[str]:
     return [text.strip() for text in texts]
 
 
-def counted_tokens(told: object) -> int | None:
+def counted_tokens(count: object) -> int | None:
     """The tokens of a call as a service tells them; None where it tells none, or a number that cannot be."""
-    return told if type(told) is int and 0 <= told < _MOST_TOKENS else None
+    return count if type(count) is int and 0 <= count < _MOST_TOKENS else None
 
 
 def vectors(rows: Any, count: int, name: str, dimension: int | None = None) -> Floats:

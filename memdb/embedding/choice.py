@@ -16,7 +16,7 @@ from memdb.embedding import declared, lengths, prompts
 from memdb.embedding.answers import Model
 from memdb.embedding.declared import Declared
 from memdb.embedding.embedder import Embedder
-from memdb.embedding.kept import Kept
+from memdb.embedding.kept import KeptVectors
 from memdb.embedding.lengths import Lengths
 from memdb.embedding.prompts import Prompts
 from memdb.errors import BadInput, BadSettings, NoEmbedder
@@ -69,12 +69,12 @@ def choice(info: IndexInfo, settings: Settings, *, field: str = "", here: str = 
         BadSettings: the settings file cannot be read, or says something that cannot be.
     """
     vector_field, params = info.vector_field(field)
-    said = declared.of_index(settings, info.name, vector_field.name)
+    declaration = declared.of_index(settings, info.name, vector_field.name)
     if here.strip():
-        same = said is not None and said.embedder == here.strip()
-        return Choice(here.strip(), "chosen here", said if same else None)
-    if said is not None:
-        return Choice(said.embedder, "the settings file", said)
+        same = declaration is not None and declaration.embedder == here.strip()
+        return Choice(here.strip(), "chosen here", declaration if same else None)
+    if declaration is not None:
+        return Choice(declaration.embedder, "the settings file", declaration)
     if settings.embedder:
         return Choice(settings.embedder, "MEMDB_EMBEDDER")
     if LOCAL in _BY_DIMENSION.get(params.dim, ()):
@@ -88,10 +88,10 @@ def offered(info: IndexInfo, settings: Settings, *, field: str = "") -> tuple[st
     Raises:
         BadSettings: the settings file cannot be read.
     """
-    said = choice(info, settings, field=field)
+    chosen = choice(info, settings, field=field)
     _, params = info.vector_field(field)
-    known = _BY_DIMENSION.get(params.dim, ())
-    return tuple(dict.fromkeys([*([said.spec] if said else []), *known]))
+    of_dimension = _BY_DIMENSION.get(params.dim, ())
+    return tuple(dict.fromkeys([*([chosen.spec] if chosen else []), *of_dimension]))
 
 
 def silent(embedder: Embedder) -> None:
@@ -136,8 +136,8 @@ def held(client: Client, info: IndexInfo, embedder: Embedder, field: str = "") -
     fits(embedder, params, info.name)
     if params.metric == "COSINE":
         return embedder
-    told = lengths.sample(client, info, vector_field.name)
-    return embedder if told is None else replace(embedder, unit=told.unit)
+    lengths_sampled = lengths.sample(client, info, vector_field.name)
+    return embedder if lengths_sampled is None else replace(embedder, unit=lengths_sampled.unit)
 
 
 def lengths_of(client: Client, info: IndexInfo, field: str = "") -> Lengths | None:
@@ -152,24 +152,25 @@ def of_choice(chosen: Choice, settings: Settings) -> Embedder:
         BadInput: as `named`.
         BadSettings: the variable that holds its key is not set.
     """
-    said = chosen.declared
-    if said is None:
+    declaration = chosen.declared
+    if declaration is None:
         return named(chosen.spec, settings)
     key = settings.embedder_key
-    if said.key_env:
-        key = variable(said.key_env).strip()
+    if declaration.key_env:
+        key = variable(declaration.key_env).strip()
         if not key:
             raise BadSettings(
-                f"The key of {said.embedder} stands in the variable that key_env names, which is not set.",
+                f"The key of {declaration.embedder} stands in the variable that key_env names, "
+                "which is not set.",
                 "Set it before the start.",
             )
-    elif said.url:
+    elif declaration.url:
         key = ""  # the key of MEMDB_EMBEDDER_KEY belongs to MEMDB_EMBEDDER_URL
-    there = replace(settings, embedder_url=said.url or settings.embedder_url, embedder_key=key)
+    there = replace(settings, embedder_url=declaration.url or settings.embedder_url, embedder_key=key)
     embedder = named(chosen.spec, there)
     before = embedder.prompts
-    query = before.query if said.query_prefix is None else said.query_prefix
-    document = before.document if said.document_prefix is None else said.document_prefix
+    query = before.query if declaration.query_prefix is None else declaration.query_prefix
+    document = before.document if declaration.document_prefix is None else declaration.document_prefix
     return replace(embedder, prompts=Prompts(query, document))
 
 
@@ -182,7 +183,7 @@ def named(name: str, settings: Settings) -> Embedder:
         BadInput: there is none of that name, or a setting it needs is missing.
     """
     model, prompt = _model(name.strip(), settings)
-    return Embedder(model, prompts=prompt, kept=Kept.under(settings.home) if model.sends_to else None)
+    return Embedder(model, prompts=prompt, kept=KeptVectors.under(settings.home) if model.sends_to else None)
 
 
 def fits(embedder: Embedder, params: VectorParams, index: str) -> None:
@@ -232,8 +233,8 @@ def _model(name: str, settings: Settings) -> tuple[Model, Prompts]:
 def unsaid(info: IndexInfo, field: str = "") -> NoEmbedder:
     """That nothing says which model an index's is, with those that it may be."""
     vector_field, params = info.vector_field(field)
-    known = ", ".join(_BY_DIMENSION.get(params.dim, ()))
-    offer = f"Of that dimension are {known}. " if known else ""
+    of_dimension = ", ".join(_BY_DIMENSION.get(params.dim, ()))
+    offer = f"Of that dimension are {of_dimension}. " if of_dimension else ""
     return NoEmbedder(
         f"Nothing says which model made the vectors of {params.dim:,} numbers in '{vector_field.name}' of "
         f"'{info.name}'.",

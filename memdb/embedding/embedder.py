@@ -15,7 +15,7 @@ import numpy as np
 
 from memdb.embedding import answers
 from memdb.embedding.answers import Model, Side
-from memdb.embedding.kept import Kept
+from memdb.embedding.kept import KeptVectors
 from memdb.embedding.prompts import Prompts
 from memdb.errors import MemDBError, ServiceUnreachable, TextTooLong, Throttled
 from memdb.jobs import Report, silent
@@ -45,8 +45,8 @@ class Spent:
     seconds: float = 0.0
 
     def __add__(self, other: Spent) -> Spent:
-        told = None if None in (self.tokens, other.tokens) else (self.tokens or 0) + (other.tokens or 0)
-        return Spent(self.texts + other.texts, self.sent + other.sent, told, self.seconds + other.seconds)
+        tokens = None if None in (self.tokens, other.tokens) else (self.tokens or 0) + (other.tokens or 0)
+        return Spent(self.texts + other.texts, self.sent + other.sent, tokens, self.seconds + other.seconds)
 
     @property
     def words(self) -> str:
@@ -54,10 +54,10 @@ class Spent:
         count = f"{self.texts:,} text{'' if self.texts == 1 else 's'}"
         if not self.sent:
             return f"{count}, kept from before: nothing was asked"
-        kept = f" ({self.texts - self.sent:,} not asked again)" if self.sent < self.texts else ""
-        told = "" if self.tokens is None else f", {self.tokens:,} token{'' if self.tokens == 1 else 's'}"
+        not_sent = f" ({self.texts - self.sent:,} not asked again)" if self.sent < self.texts else ""
+        tokens = "" if self.tokens is None else f", {self.tokens:,} token{'' if self.tokens == 1 else 's'}"
         spent = f"{self.seconds:.2f} s" if self.seconds >= 0.1 else f"{1_000 * self.seconds:.1f} ms"
-        return f"{count}{kept}{told}, {spent}"
+        return f"{count}{not_sent}{tokens}, {spent}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +88,7 @@ class Embedder:
     model: Model
     unit: bool = True
     prompts: Prompts = field(default_factory=Prompts)
-    kept: Kept | None = field(default=None, repr=False, compare=False)
+    kept: KeptVectors | None = field(default=None, repr=False, compare=False)
     patience: Patience = field(default_factory=Patience, repr=False, compare=False)
 
     @property
@@ -147,15 +147,15 @@ class Embedder:
         sent = [text[: self.model.longest] for text in whole]
         cut = {place for place, text in enumerate(whole) if len(text) > self.model.longest}
         least = self.model.longest - len(prefix) if cut else 0
-        known = self._known(sent, side)
-        missing = list(dict.fromkeys(text for text in sent if text not in known))
+        rows_of = self._known(sent, side)
+        missing = list(dict.fromkeys(text for text in sent if text not in rows_of))
         tokens: int | None = 0
         for start in range(0, len(missing), self.model.at_once):
             report(_STAGE, start, len(missing))
             part = missing[start : start + self.model.at_once]
-            rows, told, shortened = self._part(part, side)
-            tokens = None if tokens is None or told is None else tokens + told
-            known |= dict(zip(part, rows, strict=True))
+            rows, used, shortened = self._part(part, side)
+            tokens = None if tokens is None or used is None else tokens + used
+            rows_of |= dict(zip(part, rows, strict=True))
             for text, length in shortened.items():
                 cut |= {place for place, other in enumerate(sent) if other == text}
                 if length:
@@ -168,7 +168,7 @@ class Embedder:
                         if text not in shortened
                     }
                 )
-        rows = [known[text] for text in sent]
+        rows = [rows_of[text] for text in sent]
         width = len(rows[0]) if rows else self.dimension or 0
         if any(len(row) != width for row in rows):  # what was kept is of a model that has changed
             raise self._changed()
@@ -187,8 +187,8 @@ class Embedder:
             if len(text) <= _LEAST:
                 raise
             half = text[: len(text) // 2]
-            rows, told, deeper = self._part([half], side)
-            return rows, told, {text: deeper.get(half, 0) or len(half)}
+            rows, used, deeper = self._part([half], side)
+            return rows, used, {text: deeper.get(half, 0) or len(half)}
         matrix = answers.vectors(answer.rows, len(texts), self.model.name, self.model.dimension)
         return list(matrix), answer.tokens, {texts[place]: 0 for place in answer.cut}
 
@@ -197,13 +197,13 @@ class Embedder:
         tokens: int | None = 0
         shortened: dict[str, int] = {}
         for text in texts:
-            own, told, cut = self._part([text], side)
+            own, used, cut = self._part([text], side)
             rows += own
-            tokens = None if tokens is None or told is None else tokens + told
+            tokens = None if tokens is None or used is None else tokens + used
             shortened |= cut
         return rows, tokens, shortened
 
-    def _called(self, texts: Sequence[str], side: Side) -> answers.Answer:
+    def _called(self, texts: Sequence[str], side: Side) -> answers.ModelAnswer:
         """One call, tried again where that may help."""
         began, wait = time.monotonic(), self.patience.first_s
         for again in range(self.patience.tries - 1, -1, -1):
@@ -231,7 +231,7 @@ class Embedder:
         }
 
     def _digest(self, text: str, side: Side) -> bytes:
-        return Kept.digest(self.model.identity, side, text)
+        return KeptVectors.digest(self.model.identity, side, text)
 
     def _changed(self) -> MemDBError:
         if self.kept is not None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from memdb import files
 from memdb.display import line
-from memdb.embedding.answers import Answer, Side, unit
+from memdb.embedding.answers import ModelAnswer, Side, unit
 from memdb.embedding.prompts import Prompts, by_name
 from memdb.errors import BadInput, EngineError
 from memdb.vectors.distance import Floats
@@ -69,31 +69,33 @@ class Folder:
         """Numbers of a vector."""
         return self.loaded.dimension
 
-    def call(self, texts: Sequence[str], side: Side) -> Answer:
+    def call(self, texts: Sequence[str], side: Side) -> ModelAnswer:
         """The vectors of some texts.
 
         Raises:
             EngineError: the model does not run.
         """
         rows, tokens, cut = self.loaded.vectors(texts)
-        return Answer(rows, tokens, cut)
+        return ModelAnswer(rows, tokens, cut)
 
 
-def opened(given: str) -> Folder:
+def opened(path_given: str) -> Folder:
     """The model of a folder.
 
     Raises:
         BadInput: it is no folder, holds no such model, or what reads it is not installed.
     """
-    path = Path(given).expanduser().absolute()
-    shown = line(str(path), 200)
-    if not given.strip() or not path.is_dir():
-        raise BadInput(f"'{shown}' is no folder." if given.strip() else "No folder is named.", _HINT)
+    path = Path(path_given).expanduser().absolute()
+    path_words = line(str(path), 200)
+    if not path_given.strip() or not path.is_dir():
+        raise BadInput(
+            f"'{path_words}' is no folder." if path_given.strip() else "No folder is named.", _HINT
+        )
     try:
         weights, loaded = _loaded(path)
         about, prompts = weights.stat(), _prompts(path)
     except files.DAMAGE as exc:
-        raise BadInput(f"The model in '{shown}' cannot be read: {line(str(exc), 200)}.", _HINT) from exc
+        raise BadInput(f"The model in '{path_words}' cannot be read: {line(str(exc), 200)}.", _HINT) from exc
     return Folder(path, loaded, prompts, f"{path} {about.st_size} {about.st_mtime_ns}")
 
 
@@ -124,8 +126,10 @@ def _loaded(path: Path) -> tuple[Path, _Loaded]:
         tokenizer = _tokenizer(inner)
         # As the model was trained: the beginning, and the marks of a text's ends where it has such.
         tokenizer.enable_truncation(longest)
-        given = (tokenizer, pooling, "Normalize" in kinds)
-        return (onnx, _Onnx(onnx, *given)) if onnx is not None else (weights, _Transformer(path, *given))
+        arguments = (tokenizer, pooling, "Normalize" in kinds)
+        return (
+            (onnx, _Onnx(onnx, *arguments)) if onnx is not None else (weights, _Transformer(path, *arguments))
+        )
     if weights.is_file() and (inner / "tokenizer.json").is_file():
         normalised = bool(_json(inner / "config.json", {}).get("normalize")) or "Normalize" in kinds
         return weights, _Static(weights, _tokenizer(inner), normalised)
@@ -215,11 +219,11 @@ class _Onnx:
 
     def vectors(self, texts: Sequence[str]) -> tuple[Floats, int, frozenset[int]]:
         ids, mask, cut = _padded(self._tokenizer, texts)
-        given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        tensors = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         try:
             with self._lock:
                 (output,) = self._session.run(
-                    [self._output], {name: given[name] for name in given if name in self._inputs}
+                    [self._output], {name: tensors[name] for name in tensors if name in self._inputs}
                 )
         except Exception as exc:  # as above
             raise EngineError(
@@ -302,15 +306,15 @@ def _pooling(path: Path) -> Pooling:
         "pooling_mode_max_tokens": "max",
         "pooling_mode_lasttoken": "lasttoken",
     }
-    told: list[Pooling] = [pooling for name, pooling in names.items() if config.get(name)]
-    given = config.get("pooling_mode")  # as later releases write it
-    told += [pooling for pooling in names.values() if given == pooling]
+    poolings: list[Pooling] = [pooling for name, pooling in names.items() if config.get(name)]
+    mode = config.get("pooling_mode")  # as later releases write it
+    poolings += [pooling for pooling in names.values() if mode == pooling]
     others = [name for name, value in config.items() if name.startswith("pooling_mode_") and value is True]
-    if len(told) != 1 or len(others) > 1:
+    if len(poolings) != 1 or len(others) > 1:
         raise BadInput(
             "The model's pooling is not read here.", f"It may be one of {', '.join(names.values())}."
         )
-    return told[0]
+    return poolings[0]
 
 
 def _tokenizer(path: Path) -> Any:

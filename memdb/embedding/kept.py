@@ -30,14 +30,14 @@ CREATE INDEX IF NOT EXISTS by_use ON vectors (used, size);
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptVectors:
     """The file of one MEMDB_HOME."""
 
     path: Path
     most_bytes: int = MOST_BYTES
 
     @classmethod
-    def under(cls, home: Path) -> Kept:
+    def under(cls, home: Path) -> KeptVectors:
         """Where MEMDB_HOME keeps it."""
         return cls(home / "embeddings" / "texts.sqlite")
 
@@ -60,19 +60,23 @@ class Kept:
                     vector = np.frombuffer(raw, dtype="<f4")
                     if len(vector) and np.isfinite(vector).all():
                         rows[bytes(digest)] = vector
-            now = time.time()
-            db.executemany("UPDATE vectors SET used = ? WHERE digest = ?", [(now, digest) for digest in rows])
+            used_at = time.time()
+            db.executemany(
+                "UPDATE vectors SET used = ? WHERE digest = ?", [(used_at, digest) for digest in rows]
+            )
         return rows
 
     def put(self, rows: Mapping[bytes, Floats]) -> None:
         """Keep vectors, each (d,); the ones longest unused make room."""
-        now = time.time()
-        entries = [(digest, row.astype("<f4").tobytes(), now, row.size * 4) for digest, row in rows.items()]
+        used_at = time.time()
+        entries = [
+            (digest, row.astype("<f4").tobytes(), used_at, row.size * 4) for digest, row in rows.items()
+        ]
         with suppress(_Unusable), self._opened() as db:
             db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", entries)
-            (held,) = db.execute("SELECT COALESCE(SUM(size), 0) FROM vectors").fetchone()
-            if held > self.most_bytes:
-                excess, old = held - self.most_bytes * 9 // 10, []
+            (total,) = db.execute("SELECT COALESCE(SUM(size), 0) FROM vectors").fetchone()
+            if total > self.most_bytes:
+                excess, old = total - self.most_bytes * 9 // 10, []
                 for digest, size in db.execute("SELECT digest, size FROM vectors ORDER BY used"):
                     if excess <= 0:
                         break

@@ -26,14 +26,14 @@ class Lengths:
 
     def words(self, metric: str) -> str:
         """For people, with what it means for a question under this metric."""
-        told = f"All {self.looked_at:,} vectors looked at have length 1"
+        sentence = f"All {self.looked_at:,} vectors looked at have length 1"
         if not self.unit:
             apart = f"{self.shortest:.3g} to {self.longest:.3g}"
-            told = f"The {self.looked_at:,} vectors looked at are {apart} long"
+            sentence = f"The {self.looked_at:,} vectors looked at are {apart} long"
         if metric == "COSINE":
-            return f"{told}, which does not matter under COSINE."
+            return f"{sentence}, which does not matter under COSINE."
         own = "questions get it too" if self.unit else "questions keep the length that the model gives them"
-        return f"{told}; {own}."
+        return f"{sentence}; {own}."
 
 
 def sample(client: Client, info: IndexInfo, field: str = "") -> Lengths | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from memdb.embedding.answers import Answer, Side, checked_texts
+from memdb.embedding.answers import ModelAnswer, Side, checked_texts
 from memdb.vectors.distance import Floats
 
 MODEL = "wordllama l2_supercat"
@@ -57,8 +57,8 @@ def tokens(texts: Sequence[str]) -> list[int]:
     with _lock:
         tokenizer = _model().tokenizer
         for text in texts:
-            shown = text[:_COUNTED].encode("utf-8", "replace").decode()
-            length = len(tokenizer.encode(shown, add_special_tokens=False).ids) if shown else 0
+            start = text[:_COUNTED].encode("utf-8", "replace").decode()
+            length = len(tokenizer.encode(start, add_special_tokens=False).ids) if start else 0
             counts.append(length if len(text) <= _COUNTED else round(length * len(text) / _COUNTED))
     return counts
 
@@ -87,6 +87,6 @@ class Local:
     at_once = 512
     longest = LONGEST
 
-    def call(self, texts: Sequence[str], side: Side) -> Answer:
+    def call(self, texts: Sequence[str], side: Side) -> ModelAnswer:
         """(len(texts), 256) float32, not of unit length; see the function `embed`."""
-        return Answer(embed(texts, unit=False), None)
+        return ModelAnswer(embed(texts, unit=False), None)

@@ -13,7 +13,7 @@ import urllib3
 
 from memdb import http_address
 from memdb.display import line, repeats
-from memdb.embedding.answers import Answer, Side, counted_tokens
+from memdb.embedding.answers import ModelAnswer, Side, counted_tokens
 from memdb.errors import (
     BadInput,
     EngineError,
@@ -102,7 +102,7 @@ class OpenAI:
         near = urlsplit(self.url).hostname in _LOCAL
         return f"{self._netloc}, an address of this machine" if near else self._netloc
 
-    def call(self, texts: Sequence[str], side: Side) -> Answer:
+    def call(self, texts: Sequence[str], side: Side) -> ModelAnswer:
         """The vectors of some texts, of the lengths that the endpoint gives them.
 
         Raises:
@@ -115,15 +115,15 @@ class OpenAI:
         body: dict[str, object] = {"model": self.model, "input": list(texts)}
         if self.wanted:
             body["dimensions"] = self.wanted
-        status, told, wait = self._posted(body)
-        if status != 200 or not isinstance(told, dict):
-            raise self._refused(status, told, wait)
-        data = told.get("data")
+        status, answer, wait = self._posted(body)
+        if status != 200 or not isinstance(answer, dict):
+            raise self._refused(status, answer, wait)
+        data = answer.get("data")
         rows = [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
         rows.sort(key=lambda row: row.get("index", 0) if isinstance(row.get("index", 0), int) else 0)
-        usage = told.get("usage")
+        usage = answer.get("usage")
         tokens = usage.get("prompt_tokens", usage.get("total_tokens")) if isinstance(usage, dict) else None
-        return Answer([row.get("embedding") for row in rows], counted_tokens(tokens))
+        return ModelAnswer([row.get("embedding") for row in rows], counted_tokens(tokens))
 
     def _posted(self, body: dict[str, object]) -> tuple[int, object, float]:
         """Status, JSON (None where it is none) and the seconds that the endpoint wants to be left alone."""
@@ -177,12 +177,16 @@ class OpenAI:
             words = "(not shown: it repeats the key)"
         if status in (400, 413, 422) and (status == 413 or _LENGTH.search(words)):
             return TextTooLong(f"{self.name} takes no text as long as this.", "Give a shorter one.")
-        said = f"The embedding endpoint answered HTTP {status}" + (f": {line(words, 200)}" if words else ".")
+        sentence = f"The embedding endpoint answered HTTP {status}" + (
+            f": {line(words, 200)}" if words else "."
+        )
         if status == 200:
-            said = f"The embedding endpoint {self._netloc} did not answer with JSON."
+            sentence = f"The embedding endpoint {self._netloc} did not answer with JSON."
         if status in _BUSY or status >= 500:
-            return Throttled(said, "Try again in a moment, or look at that service.", after_s=wait)
-        return EngineError(said, "Check the model's name and the endpoint's address (MEMDB_EMBEDDER_URL).")
+            return Throttled(sentence, "Try again in a moment, or look at that service.", after_s=wait)
+        return EngineError(
+            sentence, "Check the model's name and the endpoint's address (MEMDB_EMBEDDER_URL)."
+        )
 
 
 def _json(raw: bytes) -> object:

@@ -80,25 +80,27 @@ def read(
     """
     _known_region(region, service)
     database = client(service, region)
-    told = _group(database, name, region) if service == "elasticache" else _memorydb(database, name, region)
-    cluster = told.cluster
+    read_place = (
+        _group(database, name, region) if service == "elasticache" else _memorydb(database, name, region)
+    )
+    cluster = read_place.cluster
     _fit(cluster)
     notes = [] if cluster.search else ["Whether the cluster has search is not known."]
-    vpc, own = _subnet_group(database, told.subnet_group, service)
-    if not told.groups:
+    vpc, own = _subnet_group(database, read_place.subnet_group, service)
+    if not read_place.groups:
         raise BadInput(
             f"AWS names no security group of the cluster '{name}'.",
             "Give it one: the explorer needs a rule in it.",
         )
-    chosen = _subnets(client("ec2", region), tuple(subnets) or own, vpc, style, region, given=bool(subnets))
-    user, more = _user(database, user, service, told.logins)
+    chosen = _subnets(client("ec2", region), tuple(subnets) or own, vpc, style, region, named=bool(subnets))
+    user, more = _user(database, user, service, read_place.logins)
     notes += more
     separator = ":" if service == "elasticache" else "/"
-    prefix = ":".join(told.arn.split(":")[:5])
+    prefix = ":".join(read_place.arn.split(":")[:5])
     return Place(
         cluster,
-        told.arn,
-        told.groups[0],
+        read_place.arn,
+        read_place.groups[0],
         vpc,
         chosen,
         user,
@@ -109,9 +111,9 @@ def read(
 
 def _known_region(region: str, service: Service) -> None:
     opened = aws.session()
-    known = [r for p in opened.get_available_partitions() for r in opened.get_available_regions(service, p)]
-    if region not in known:
-        near = difflib.get_close_matches(region, known, 3)
+    regions = [r for p in opened.get_available_partitions() for r in opened.get_available_regions(service, p)]
+    if region not in regions:
+        near = difflib.get_close_matches(region, regions, 3)
         raise BadInput(
             f"There is no Region '{region}' with {TITLES[service]}, as far as this boto3 knows.",
             f"Did you mean {' or '.join(near)}?" if near else "Name one with --region, e.g. eu-west-1.",
@@ -209,7 +211,7 @@ def _subnet_group(client: Any, name: str, service: Service) -> tuple[str, tuple[
 
 
 def _subnets(
-    ec2: Any, wanted: tuple[str, ...], vpc: str, style: Style, region: str, *, given: bool
+    ec2: Any, wanted: tuple[str, ...], vpc: str, style: Style, region: str, *, named: bool
 ) -> tuple[str, ...]:
     every = need(
         "ec2:DescribeSubnets",
@@ -217,22 +219,22 @@ def _subnets(
             ec2, "describe_subnets", "Subnets", Filters=[{"Name": "subnet-id", "Values": list(wanted)}]
         ),
     )
-    known = {str(subnet["SubnetId"]): subnet for subnet in every}
+    subnet_of = {str(subnet["SubnetId"]): subnet for subnet in every}
     for name in wanted:
-        if name not in known:
+        if name not in subnet_of:
             raise BadInput(
                 f"There is no subnet '{name}' in {region}.",
                 "Name subnets of the cluster's VPC with --subnets.",
             )
-        if known[name]["VpcId"] != vpc:
+        if subnet_of[name]["VpcId"] != vpc:
             raise BadInput(
-                f"The subnet '{name}' is in {known[name]['VpcId']}, and the cluster in {vpc}.",
+                f"The subnet '{name}' is in {subnet_of[name]['VpcId']}, and the cluster in {vpc}.",
                 f"A cluster is reached from its own VPC: name a subnet of {vpc} with --subnets.",
             )
     lacking = {name: _lacking(ec2, name, vpc, style, region) for name in wanted}
-    fit = tuple(name for name in wanted if not lacking[name]) if not given else wanted
+    fit = tuple(name for name in wanted if not lacking[name]) if not named else wanted
     worst = next((name for name in wanted if lacking[name]), "")
-    if worst and (given or not fit):
+    if worst and (named or not fit):
         raise BadInput(
             f"The subnet '{worst}' has no way out by a NAT gateway, and its VPC lacks the endpoints that "
             f"{_WHAT[style]}: {', '.join(lacking[worst])}.",
@@ -240,7 +242,7 @@ def _subnets(
         )
     if style == "host":
         return fit[:1]
-    if len({known[name]["AvailabilityZone"] for name in fit}) < 2:
+    if len({subnet_of[name]["AvailabilityZone"] for name in fit}) < 2:
         raise BadInput(
             f"A load balancer needs subnets in two zones; {', '.join(fit)} are in one.",
             "Name subnets of two zones with --subnets A,B.",
@@ -283,13 +285,13 @@ def _has_way_out(tables: list[dict[str, Any]], subnet: str) -> bool:
 
 def _user(client: Any, name: str, service: Service, logins: tuple[str, ...]) -> tuple[str, list[str]]:
     """The user that the app logs in as, and what is to be said of it."""
-    told = ask(f"{service}:DescribeUsers", lambda: pages(client, "describe_users", "Users"))
-    if isinstance(told, Absent):
+    answer = ask(f"{service}:DescribeUsers", lambda: pages(client, "describe_users", "Users"))
+    if isinstance(answer, Absent):
         if not name:
-            raise BadInput(f"Which users there are is not known. {told.words}", "Name one with --user.")
-        return name, [f"Whether the user '{name}' logs in with IAM is not known. {told.words}"]
+            raise BadInput(f"Which users there are is not known. {answer.words}", "Name one with --user.")
+        return name, [f"Whether the user '{name}' logs in with IAM is not known. {answer.words}"]
     key = "UserId" if service == "elasticache" else "Name"
-    users = {str(user.get(key)): user for user in told}
+    users = {str(user.get(key)): user for user in answer}
     if not name:
         return _only_user(users, service, logins)
     if name not in users:

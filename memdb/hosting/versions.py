@@ -55,11 +55,11 @@ def check(home: Path, wanted: str) -> None:
     Raises:
         BadSettings: its data is of a newer version.
     """
-    kept = of_home(home)
-    if kept and _order(wanted) < _order(kept):
+    installed = of_home(home)
+    if installed and _order(wanted) < _order(installed):
         raise BadSettings(
-            f"The data in '{home}' is of version {kept}, and this is {wanted}.",
-            f"Take version {kept} or later, or another MEMDB_HOME.",
+            f"The data in '{home}' is of version {installed}, and this is {wanted}.",
+            f"Take version {installed} or later, or another MEMDB_HOME.",
         )
 
 

@@ -47,17 +47,17 @@ def templates() -> Path:
     )
 
 
-def values(place: Place, style: Style, access: str, given: dict[str, str]) -> dict[str, str | list[str]]:
+def values(place: Place, style: Style, access: str, parameters: dict[str, str]) -> dict[str, str | list[str]]:
     """CloudFormation's parameters, by name.
 
     Args:
         place: what AWS tells.
         style: whose templates.
         access: the lines of `[access]`, of a team; empty leaves them to be filled in.
-        given: what else the user said.
+        parameters: what else the user said.
     """
     cluster = place.cluster
-    told: dict[str, str | list[str]] = {
+    described: dict[str, str | list[str]] = {
         "Service": cluster.service,
         "ClusterName": cluster.name,
         "ClusterEndpoint": cluster.host,
@@ -69,10 +69,10 @@ def values(place: Place, style: Style, access: str, given: dict[str, str]) -> di
         "VpcId": place.vpc,
     }
     if style == "host":
-        told["SubnetId"] = place.subnets[0]
+        described["SubnetId"] = place.subnets[0]
     else:
-        told |= {"SubnetIds": list(place.subnets)} | ({"Access": access} if access else {})
-    return told | given
+        described |= {"SubnetIds": list(place.subnets)} | ({"Access": access} if access else {})
+    return described | parameters
 
 
 def texts(place: Place, style: Style, filled: dict[str, str | list[str]]) -> dict[str, str]:
@@ -95,10 +95,12 @@ def texts(place: Place, style: Style, filled: dict[str, str | list[str]]) -> dic
 def still_open(style: Style, filled: dict[str, str | list[str]], wheel: Path | None) -> dict[str, str]:
     """What is not given yet and must be: parameter, or the wheel of a host → what it is."""
     where = ", in parameters.json or terraform.tfvars.json"
-    left = {name: what + where for name, what in OPEN[style].items() if not filled.get(name)}
+    still = {name: what + where for name, what in OPEN[style].items() if not filled.get(name)}
     if style == "host" and wheel is None:
-        left["the wheel"] = "which the host installs: the first command builds it, in a clone of this version"
-    return left
+        still["the wheel"] = (
+            "which the host installs: the first command builds it, in a clone of this version"
+        )
+    return still
 
 
 def commands(
@@ -138,13 +140,13 @@ def check_folder(out: Path) -> None:
         raise BadInput(f"'{out}' is there already.", "Name a folder with --out that is new or empty.")
 
 
-def write(out: Path, style: Style, made: dict[str, str], wheel: Path | None) -> tuple[Path, ...]:
+def write(out: Path, style: Style, contents: dict[str, str], wheel: Path | None) -> tuple[Path, ...]:
     """Write the files, and for a host the bundle that it installs from.
 
     Raises:
         NotKept: the folder cannot be written.
     """
-    paths = [files.write(out / name, text.encode()) for name, text in made.items()]
+    paths = [files.write(out / name, text.encode()) for name, text in contents.items()]
     if style == "host":
         bundled = {name: (templates() / name).read_bytes() for name in BUNDLE}
         bundled |= {} if wheel is None else {wheel.name: wheel.read_bytes()}

@@ -21,12 +21,12 @@ from memdb.vectors.distance import Floats
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     try:
-        made: Callable[..., Any] = numba.njit(
+        compiled: Callable[..., Any] = numba.njit(
             function, cache=True, fastmath=True, nogil=True, error_model="numpy"
         )
     except RuntimeError:  # neither this folder nor the user's cache can be written
-        made = numba.njit(function, fastmath=True, nogil=True, error_model="numpy")
-    return made
+        compiled = numba.njit(function, fastmath=True, nogil=True, error_model="numpy")
+    return compiled
 
 
 def _random(state: np.uint32) -> np.uint32:
@@ -228,13 +228,13 @@ def _join(
     """
     n, d = vectors.shape
     k = graph.shape[1]
-    seen = np.full(n, -1, np.int32)
+    last_seen = np.full(n, -1, np.int32)
     for i in range(first, last):
-        seen[i] = i
+        last_seen[i] = i
         for a in range(k):
             fresh[i, a] = False
             if graph[i, a] >= 0:
-                seen[graph[i, a]] = i
+                last_seen[graph[i, a]] = i
         for a in range(sizes[i]):
             j = ball[i, a]
             for b in range(-1, sizes[j]):
@@ -243,9 +243,9 @@ def _join(
                     if not (ball_fresh[i, a] or ball_fresh[j, b]):
                         continue
                     other = ball[j, b]
-                if seen[other] == i:
+                if last_seen[other] == i:
                     continue
-                seen[other] = i
+                last_seen[other] = i
                 score = numba.float32(0.0)
                 for x in range(d):
                     score += vectors[i, x] * vectors[other, x]

@@ -45,12 +45,12 @@ def forces(a: float, b: float) -> tuple[Floats, Floats]:
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     try:
-        made: Callable[..., Any] = numba.njit(
+        compiled: Callable[..., Any] = numba.njit(
             function, cache=True, fastmath=True, nogil=True, error_model="numpy"
         )
     except RuntimeError:  # neither this folder nor the user's cache can be written
-        made = numba.njit(function, fastmath=True, nogil=True, error_model="numpy")
-    return made
+        compiled = numba.njit(function, fastmath=True, nogil=True, error_model="numpy")
+    return compiled
 
 
 def _move(

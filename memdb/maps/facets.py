@@ -40,45 +40,45 @@ class Facet:
         return np.asarray(self.holds[places].any(axis=0))
 
 
-def of_tags(field: str, held: Sequence[Sequence[str]]) -> Facet:
+def of_tags(field: str, tags: Sequence[Sequence[str]]) -> Facet:
     """Of a TAG field; a point counts for each value it holds, and once.
 
     Args:
         field: its name.
-        held: (n,) values of each point.
+        tags: (n,) values of each point.
     """
-    sets = [set(values) for values in held]
+    sets = [set(values) for values in tags]
     counts = Counter(value for values in sets for value in values)
     ranked = sorted(counts, key=lambda value: (-counts[value], value))
-    kept = ranked[:MOST]
-    place = {value: i for i, value in enumerate(kept)}
-    holds = np.zeros((len(kept), len(sets)), bool)
+    most_frequent = ranked[:MOST]
+    place = {value: i for i, value in enumerate(most_frequent)}
+    holds = np.zeros((len(most_frequent), len(sets)), bool)
     for point, values in enumerate(sets):
         for value in values:
             if value in place:
                 holds[place[value], point] = True
-    return Facet(field, tuple(kept), holds, len(ranked) - len(kept))
+    return Facet(field, tuple(most_frequent), holds, len(ranked) - len(most_frequent))
 
 
-def of_numbers(field: str, held: Sequence[str]) -> Facet:
+def of_numbers(field: str, texts: Sequence[str]) -> Facet:
     """Of a NUMERIC field, as ranges; a range holds its lower end, the last one its upper end too.
 
     Args:
         field: its name.
-        held: (n,) numbers as text, anything else for points without one.
+        texts: (n,) numbers as text, anything else for points without one.
     """
-    numbers = np.array([replies.number(value) for value in held], np.float64)
-    known = np.isfinite(numbers)
-    if not known.any():
+    numbers = np.array([replies.number(value) for value in texts], np.float64)
+    finite = np.isfinite(numbers)
+    if not finite.any():
         return Facet(field, (), np.zeros((0, len(numbers)), bool), 0)
-    different = np.unique(numbers[known])
+    different = np.unique(numbers[finite])
     if len(different) <= PARTS:
         text = numbers_apart(different.tolist())
         words = [text[x] for x in different.tolist()]
         return Facet(field, tuple(words), different[:, None] == numbers[None, :], 0)
-    edges = np.unique(np.quantile(numbers[known], np.linspace(0, 1, PARTS + 1), method="nearest"))
+    edges = np.unique(np.quantile(numbers[finite], np.linspace(0, 1, PARTS + 1), method="nearest"))
     part = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
-    holds = (np.arange(len(edges) - 1)[:, None] == part[None, :]) & known[None, :]
+    holds = (np.arange(len(edges) - 1)[:, None] == part[None, :]) & finite[None, :]
     text = numbers_apart(edges.tolist())
     words = [f"{text[low]} to below {text[high]}" for low, high in pairwise(edges.tolist())]
     words[-1] = words[-1].replace("below ", "")

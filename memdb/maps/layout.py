@@ -250,12 +250,12 @@ def _eigenvectors(edges: Any, dimensions: int) -> Doubles | None:
     return harmonics
 
 
-def place(vectors: Floats, known: Floats, xy: Floats, metric: str, k: int = 10) -> Floats:
+def place(vectors: Floats, neighbours: Floats, xy: Floats, metric: str, k: int = 10) -> Floats:
     """Where new points belong on a map: the weighted mean of their nearest known points' places.
 
     Args:
         vectors: (q, d), prepared.
-        known: (n, d), the map's.
+        neighbours: (n, d), the map's.
         xy: (n, 2 or 3).
         metric: COSINE, IP or L2.
         k: neighbours that count.
@@ -265,8 +265,8 @@ def place(vectors: Floats, known: Floats, xy: Floats, metric: str, k: int = 10) 
     """
     from memdb.vectors.distance import distances as between
 
-    table = between(vectors, known, metric)
-    k = min(k, len(known))
+    table = between(vectors, neighbours, metric)
+    k = min(k, len(neighbours))
     near = np.argpartition(table, k - 1, axis=1)[:, :k]
     far = np.take_along_axis(table, near, axis=1).astype(np.float64)
     far -= far.min(axis=1, keepdims=True)
@@ -368,13 +368,13 @@ def _epochs(
     turns = gaps.copy()
     states = random.integers(1, 2**32, n, dtype=np.uint32)
     tables = forces(*ab)
-    for done in range(epochs):
-        alpha = np.float32(1.0 - max(0, done - 1) / epochs)
-        move(placed, begins, tail, gaps, turns, states, *tables, alpha, np.float32(done))
-        if show is not None and (done + 1) % (epochs // SHOWN) == 0:
+    for epoch in range(epochs):
+        alpha = np.float32(1.0 - max(0, epoch - 1) / epochs)
+        move(placed, begins, tail, gaps, turns, states, *tables, alpha, np.float32(epoch))
+        if show is not None and (epoch + 1) % (epochs // SHOWN) == 0:
             show(placed.copy())
         try:
-            report("Laying out", done + 1, epochs)
+            report("Laying out", epoch + 1, epochs)
         except Cancelled:
             if show is not None:
                 show(placed.copy())

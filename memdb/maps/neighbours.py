@@ -95,14 +95,14 @@ def approximate(
     fresh = np.zeros((n, k), bool)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
 
-        def over(count: int, work: Callable[[int, int], None], done: int) -> None:
+        def over(count: int, work: Callable[[int, int], None], steps_done: int) -> None:
             starts = range(0, count, max(1, min(_CHUNK, count // 8)))
             parts = [(start, min(count, start + starts.step)) for start in starts]
             running = [pool.submit(work, *part) for part in parts]
             try:
                 for each in running:
                     each.result()
-                    report("Neighbours", done, steps)
+                    report("Neighbours", steps_done, steps)
             finally:
                 for each in running:
                     each.cancel()

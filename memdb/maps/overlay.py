@@ -58,15 +58,15 @@ def exact(
     own_key: str = "",
 ) -> Neighbours:
     """The true neighbours of a vector (d,) in the whole index, kept in memory: the same at any EF_RUNTIME."""
-    asked = queries.made(vector[None, :], ("",), (own_key,))
-    nearest = truth(client, info, field, asked, k, condition)
+    query = queries.made(vector[None, :], ("",), (own_key,))
+    nearest = truth(client, info, field, query, k, condition)
     return Neighbours(nearest.keys, (nearest.distances[0, : len(nearest.keys[0])],), nearest.looked_at)
 
 
 def overlay(
     client: Client,
     info: IndexInfo,
-    made: Map,
+    drawn_map: Map,
     points: Floats,
     vector: Floats,
     near: Neighbours,
@@ -81,7 +81,7 @@ def overlay(
     Args:
         client: where the index is.
         info: the index.
-        made: the map.
+        drawn_map: the map.
         points: (n, d) the vectors of its points.
         vector: (d,) the query.
         near: of `exact`.
@@ -91,7 +91,12 @@ def overlay(
         own_key: a document that asks for its neighbours, left out of them.
     """
     request = KnnRequest(
-        info.name, vector_param(vector), made.request.field, k + (1 if own_key else 0), ef_runtime, condition
+        info.name,
+        vector_param(vector),
+        drawn_map.request.field,
+        k + (1 if own_key else 0),
+        ef_runtime,
+        condition,
     )
     under = Membership(client, info, condition)
     result = knn(client, request, info, under=under)
@@ -99,35 +104,39 @@ def overlay(
         :k
     ]
     true_keys, true_distances = near.keys[0][:k], near.distances[0][:k]
-    _, params = info.vector_field(made.request.field)
+    _, params = info.vector_field(drawn_map.request.field)
     sent = distance.as_sent(vector[None, :], params.type)
-    field = made.request.field
+    field = drawn_map.request.field
     returned = [[key for key, _ in pairs]]
     verdict = judge(client, info, field, sent, returned, [true_keys], [true_distances], under)[0]
     kinds = _kinds(pairs, true_keys, true_distances, verdict)
-    where = {key: i for i, key in enumerate(made.keys)}
+    where = {key: i for i, key in enumerate(drawn_map.keys)}
     absent = [key for key in kinds if key not in where]
-    block = vectors_of(client, info, made.request.field, absent) if absent else None
+    block = vectors_of(client, info, drawn_map.request.field, absent) if absent else None
     placed: dict[str, tuple[float, ...]] = {}
     if block is not None:
         block = block.single()
-        spots = layout.place(block.vectors.astype(np.float32, copy=False), points, made.xy, made.metric)
+        spots = layout.place(
+            block.vectors.astype(np.float32, copy=False), points, drawn_map.xy, drawn_map.metric
+        )
         placed = {key: tuple(map(float, spot)) for key, spot in zip(block.keys, spots, strict=True)}
     marks = tuple(
         Mark(
             key,
             kind,
             d,
-            tuple(map(float, made.xy[where[key]])) if key in where else placed[key],
+            tuple(map(float, drawn_map.xy[where[key]])) if key in where else placed[key],
             key in where,
         )
         for key, (kind, d) in kinds.items()
         if key in where or key in placed
     )
     if own_key in where:
-        here = made.xy[where[own_key]]
+        here = drawn_map.xy[where[own_key]]
     else:
-        here = layout.place(prepared(vector[None, :], made.metric), points, made.xy, made.metric)[0]
+        here = layout.place(
+            prepared(vector[None, :], drawn_map.metric), points, drawn_map.xy, drawn_map.metric
+        )[0]
     recall = verdict.recall if true_keys else float("nan")
     note = under.words(len(pairs), len(verdict.outside))
     return Overlay(tuple(map(float, here)), marks, result, recall, note)

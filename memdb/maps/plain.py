@@ -86,9 +86,9 @@ class _Epochs:
         self._report = report
 
     def write(self, text: str) -> None:
-        done, _, total = text.strip().partition("/")
-        if done.isdigit() and total.isdigit():
-            self._report(EPOCHS, int(done), int(total))
+        passed, _, total = text.strip().partition("/")
+        if passed.isdigit() and total.isdigit():
+            self._report(EPOCHS, int(passed), int(total))
 
     def flush(self) -> None:
         """Nothing is held back."""

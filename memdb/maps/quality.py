@@ -50,10 +50,10 @@ def quality(
 
     n, k = graph.shape
     near = without_self(cKDTree(xy).query(xy, k=k + 1, workers=-1)[1], k)
-    kept = np.empty(n, np.float32)
+    shares = np.empty(n, np.float32)
     for start in range(0, n, _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
-        kept[some] = (graph[some, :, None] == near[some, None, :]).any(axis=2).mean(axis=1)
+        shares[some] = (graph[some, :, None] == near[some, None, :]).any(axis=2).mean(axis=1)
     rows = np.arange(n)
     if sample is None:
         sample = SAMPLE if n <= MANY else SAMPLE // 2
@@ -67,23 +67,23 @@ def quality(
         part = rows[start : start + step]
         own = np.arange(len(part)), part
         original = distances(vectors[part], vectors, metric)
-        shown = sum((axis[part, None] - axis[None, :]) ** 2 for axis in wide)
+        on_map = sum((axis[part, None] - axis[None, :]) ** 2 for axis in wide)
         others = random.integers(0, n - 1, (len(part), _PAIRS))
         others += others >= part[:, None]  # not the point itself
-        there, here = (np.take_along_axis(table, others, axis=1) for table in (original, shown))
+        there, here = (np.take_along_axis(table, others, axis=1) for table in (original, on_map))
         pairs.append(np.stack([there.ravel(), here.ravel()]))
-        original[own] = shown[own] = np.inf
+        original[own] = on_map[own] = np.inf
         true = graph[part] if exact else np.argpartition(original, k - 1, axis=1)[:, :k]
         agreeing += int((true[:, :, None] == near[part][:, None, :]).sum())
         far_there += _beyond(original, near[part], k)
-        far_here += _beyond(shown, true, k)
+        far_here += _beyond(on_map, true, k)
         report("Judging the map", min(len(rows), start + step), len(rows))
     # Normalised so that the worst possible layout has 0; holds for k < n / 2.
     worst = len(rows) * k * (2 * n - 3 * k - 1) / 2
     scale = 1 / worst if worst > 0 else 0.0
     ranks = rank_correlation(*np.concatenate(pairs, axis=1))
     kept_of_exact = None if exact else agreeing / (len(rows) * k)
-    return Quality(1 - far_there * scale, 1 - far_here * scale, len(rows), kept, k, kept_of_exact, ranks)
+    return Quality(1 - far_there * scale, 1 - far_here * scale, len(rows), shares, k, kept_of_exact, ranks)
 
 
 def rank_correlation(first: NDArray[Any], second: NDArray[Any]) -> float:

@@ -83,7 +83,7 @@ def traits(
         return ()
     compared: list[Trait] = []
     for field, values in tags.items():
-        compared += _compared(field, [set(held) for held in values], inside)
+        compared += _compared(field, [set(tags) for tags in values], inside)
     for field, values in numbers.items():
         compared += _compared(field, [{name} if name else set() for name in _ranges(values)], inside)
     if any(texts):
@@ -100,8 +100,8 @@ def traits(
 def _compared(field: str, values: Sequence[set[str]], inside: NDArray[np.bool_]) -> list[Trait]:
     here: Counter[str] = Counter()
     there: Counter[str] = Counter()
-    for held, chosen in zip(values, inside.tolist(), strict=True):
-        (here if chosen else there).update(held)
+    for values_of, chosen in zip(values, inside.tolist(), strict=True):
+        (here if chosen else there).update(values_of)
     n_here, n_there = int(inside.sum()), int((~inside).sum())
     compared = []
     for value, count in here.items():
@@ -117,14 +117,14 @@ def _compared(field: str, values: Sequence[set[str]], inside: NDArray[np.bool_])
 
 def _ranges(values: Sequence[str]) -> list[str]:
     numbers = np.array([replies.number(value) for value in values], dtype=np.float64)
-    known = numbers[np.isfinite(numbers)]
-    if not len(known):
+    finite = numbers[np.isfinite(numbers)]
+    if not len(finite):
         return [""] * len(values)
-    different = np.unique(known)
+    different = np.unique(finite)
     if len(different) <= _FEW:
         text = numbers_apart(different.tolist())
         return [text.get(x, "") for x in numbers.tolist()]
-    edges = np.unique(np.quantile(known, [0, 0.25, 0.5, 0.75, 1.0]))
+    edges = np.unique(np.quantile(finite, [0, 0.25, 0.5, 0.75, 1.0]))
     places = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
     text = numbers_apart(edges.tolist())
     return [

@@ -53,8 +53,8 @@ def make(
             no such metric.
         MemDBError: the server did not answer, or said no.
     """
-    if home is not None and (known := store.find(home, client, info, request)) is not None:
-        return known
+    if home is not None and (stored_map := store.find(home, client, info, request)) is not None:
+        return stored_map
     _, params = info.vector_field(request.field)
     memory.check(request, info)
     if request.layout == "umap":
@@ -74,7 +74,7 @@ def make(
     notes = (*filter(None, (info.unfinished,)), *_notes(vectors, params.metric), *chosen.left_out.words)
     if chosen.several:
         notes += ("Some documents hold several vectors: each stands where its first vector puts it.",)
-    made = Map(
+    new_map = Map(
         request,
         "PCA",
         chosen.keys,
@@ -90,12 +90,12 @@ def make(
         evidence=witnessed,
     )
     if keep is not None:
-        keep(made)
+        keep(new_map)
     k = min(request.neighbours, len(vectors) - 1)
     if k < request.neighbours:
         notes += (f"{len(vectors):,} documents have {k} neighbours each, not {request.neighbours}.",)
     equal = not np.ptp(vectors, axis=0).any()
-    coarse = None if equal else _coarse(made, vectors, keep)
+    coarse = None if equal else _coarse(new_map, vectors, keep)
     if coarse is not None:
         watch.lap("coarse layout")
     near = neighbours(vectors, k, params.metric, request.graph, report=report)
@@ -131,11 +131,11 @@ def make(
             min_dist=request.min_dist,
             seed=request.layout_seed,
             report=report,
-            show=None if keep is None else lambda so_far: keep(replace(made, method="UMAP", xy=so_far)),
+            show=None if keep is None else lambda so_far: keep(replace(new_map, method="UMAP", xy=so_far)),
         )
     watch.lap("layout")
-    made = replace(
-        made,
+    new_map = replace(
+        new_map,
         method=method,
         xy=placed,
         graph=places,
@@ -145,55 +145,55 @@ def make(
         notes=notes,
     )
     if keep is not None:
-        keep(made)
+        keep(new_map)
     judged = quality(vectors, params.metric, places, placed, exact=near.recall is None, report=report)
     watch.lap("quality")
     labels = clusters.clusters(placed, report=report)
-    made = replace(made, quality=judged, labels=labels)
+    new_map = replace(new_map, quality=judged, labels=labels)
     if keep is not None:
-        keep(made)
+        keep(new_map)
     some = clusters.told(len(labels))
-    told = texts(client, info, tuple(chosen.keys[i] for i in some))
-    made = replace(made, names=_named(told, labels, some))
+    titles = texts(client, info, tuple(chosen.keys[i] for i in some))
+    new_map = replace(new_map, names=_named(titles, labels, some))
     if keep is not None:
-        keep(made)
+        keep(new_map)
     finer = [clusters.clusters(placed, level=level, report=report) for level in range(1, clusters.LEVELS)]
-    made = replace(made, finer=tuple(Level(fine, _named(told, fine, some)) for fine in finer))
+    new_map = replace(new_map, finer=tuple(Level(fine, _named(titles, fine, some)) for fine in finer))
     watch.lap("clusters")
     try:
-        now = index_info(client, info.name)
+        current = index_info(client, info.name)
     except UnknownIndex:  # what was drawn stays; it is not kept, since nothing can check it
         notes += ("The index was dropped while the map was made: this is what it held.",)
-        return replace(made, seconds=watch.seconds, notes=notes, evidence=None)
-    if now.fingerprint != info.fingerprint:
-        changed = now.documents - info.documents
+        return replace(new_map, seconds=watch.seconds, notes=notes, evidence=None)
+    if current.fingerprint != info.fingerprint:
+        changed = current.documents - info.documents
         what = (
             f"{counted(abs(changed), 'document')} {'more' if changed > 0 else 'fewer'}"
             if changed
             else "changed documents"
         )
         notes += (f"The index changed while the map was made: {what}. Redraw to see them.",)
-    made = replace(made, seconds=watch.seconds, notes=notes)
-    if home is not None and made.evidence is not None:
-        store.save(home, client.target, made, vectors)
-    return made
+    new_map = replace(new_map, seconds=watch.seconds, notes=notes)
+    if home is not None and new_map.evidence is not None:
+        store.save(home, client.target, new_map, vectors)
+    return new_map
 
 
-def _coarse(made: Map, vectors: Floats, keep: Callable[[Map], None] | None) -> tuple[Ints, Floats] | None:
+def _coarse(new_map: Map, vectors: Floats, keep: Callable[[Map], None] | None) -> tuple[Ints, Floats] | None:
     """A layout of some points where there are many, shown; None where all are laid out as quickly."""
-    request = made.request
+    request = new_map.request
     if len(vectors) <= layout.SMALL or request.layout != "graph":
         return None
     chosen, placed = layout.coarse(
         vectors,
-        made.metric,
+        new_map.metric,
         request.dimensions,
         neighbours=request.neighbours,
         min_dist=request.min_dist,
         seed=request.layout_seed,
     )
     if keep is not None:
-        keep(replace(made, method="coarse", keys=tuple(made.keys[i] for i in chosen), xy=placed))
+        keep(replace(new_map, method="coarse", keys=tuple(new_map.keys[i] for i in chosen), xy=placed))
     return chosen, placed
 
 

@@ -55,20 +55,20 @@ def find(home: Path, client: Client, info: IndexInfo, request: MapRequest) -> Ma
     Raises:
         MemDBError: the server does not answer.
     """
-    made = _read(_path(home, client.target, info.fingerprint, request), request)
-    return made if made is not None and holds(client, info, made) else None
+    stored_map = _read(_path(home, client.target, info.fingerprint, request), request)
+    return stored_map if stored_map is not None and holds(client, info, stored_map) else None
 
 
-def holds(client: Client, info: IndexInfo, made: Map) -> bool:
+def holds(client: Client, info: IndexInfo, stored_map: Map) -> bool:
     """Whether the documents of a map are what they were when it was made (`memdb.vectors.evidence`).
 
     Raises:
         MemDBError: the server does not answer.
     """
-    request = made.request
-    if made.evidence is None:
+    request = stored_map.request
+    if stored_map.evidence is None:
         return False
-    return evidence.holds(client, info, request.field, condition_of(request), made.evidence)
+    return evidence.holds(client, info, request.field, condition_of(request), stored_map.evidence)
 
 
 def condition_of(request: MapRequest) -> Condition | str:
@@ -76,38 +76,38 @@ def condition_of(request: MapRequest) -> Condition | str:
     return request.condition if request.condition == "*" else Raw(request.condition, request.params)
 
 
-def vectors(home: Path, target: Target, made: Map) -> Floats | None:
+def vectors(home: Path, target: Target, stored_map: Map) -> Floats | None:
     """The vectors of a kept map's points, (n, d); None where they are not kept any more."""
-    path = _path(home, target, made.fingerprint, made.request)
+    path = _path(home, target, stored_map.fingerprint, stored_map.request)
     with contextlib.suppress(DamagedFile), array_files.arrays(path) as arrays:
         if arrays is not None:
-            held = np.asarray(arrays["vectors"], np.float32)
-            if held.ndim != 2 or len(held) != len(made.keys):
-                raise ValueError(f"its vectors have the shape {held.shape}")
-            return held
+            rows = np.asarray(arrays["vectors"], np.float32)
+            if rows.ndim != 2 or len(rows) != len(stored_map.keys):
+                raise ValueError(f"its vectors have the shape {rows.shape}")
+            return rows
     return None
 
 
-def save(home: Path, target: Target, made: Map, points: Floats) -> Path:
+def save(home: Path, target: Target, new_map: Map, points: Floats) -> Path:
     """Keep a map with its vectors (n, d); the oldest are removed beyond 40 maps or 2 GiB.
 
     Raises:
         NotKept: the folder cannot be written.
     """
-    path = _path(home, target, made.fingerprint, made.request)
-    quality = made.quality
+    path = _path(home, target, new_map.fingerprint, new_map.request)
+    quality = new_map.quality
     about = {
         "format": FORMAT,
-        "method": made.method,
-        "total": made.total,
-        "metric": made.metric,
-        "fingerprint": made.fingerprint,
-        "seconds": made.seconds,
-        "names": made.names,
-        "finer": [level.names for level in made.finer],
-        "notes": made.notes,
-        "made_at": made.made_at,
-        "request": {k: v for k, v in asdict(made.request).items() if k != "params"},
+        "method": new_map.method,
+        "total": new_map.total,
+        "metric": new_map.metric,
+        "fingerprint": new_map.fingerprint,
+        "seconds": new_map.seconds,
+        "names": new_map.names,
+        "finer": [level.names for level in new_map.finer],
+        "notes": new_map.notes,
+        "made_at": new_map.made_at,
+        "request": {k: v for k, v in asdict(new_map.request).items() if k != "params"},
         "quality": None
         if quality is None
         else [
@@ -118,23 +118,23 @@ def save(home: Path, target: Target, made: Map, points: Floats) -> Path:
             quality.kept_of_exact,
             quality.rank_correlation if np.isfinite(quality.rank_correlation) else None,
         ],
-        "graph_recall": None if made.graph_recall is None else astuple(made.graph_recall),
+        "graph_recall": None if new_map.graph_recall is None else astuple(new_map.graph_recall),
     }
     arrays: dict[str, Any] = {
         "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
-        "xy": made.xy,
-        "graph": made.graph,
-        "graph_distances": made.graph_distances.astype(np.float32),
-        "labels": made.labels,
-        "finer": np.array([level.labels for level in made.finer], np.int32),
-        "axes": made.axes,
-        "mean": made.mean,
+        "xy": new_map.xy,
+        "graph": new_map.graph,
+        "graph_distances": new_map.graph_distances.astype(np.float32),
+        "labels": new_map.labels,
+        "finer": np.array([level.labels for level in new_map.finer], np.int32),
+        "axes": new_map.axes,
+        "mean": new_map.mean,
         "kept": quality.kept if quality else np.empty(0, np.float32),
         "vectors": points,
-        **packed("keys", made.keys),
+        **packed("keys", new_map.keys),
     }
-    if made.evidence is not None:
-        arrays |= {**packed("witnesses", made.evidence.keys), **made.evidence.arrays()}
+    if new_map.evidence is not None:
+        arrays |= {**packed("witnesses", new_map.evidence.keys), **new_map.evidence.arrays()}
     files.write(path, lambda stream: np.savez(stream, **arrays))
     _tidy(path.parent)
     return path
@@ -145,26 +145,26 @@ def _path(home: Path, target: Target, fingerprint: str, request: MapRequest) -> 
     return home / "maps" / f"{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:32]}.npz"
 
 
-def _of_others(told: Any) -> bool:
+def _of_others(about: Any) -> bool:
     """Whether another version of memdb wrote it, in whatever shape: no damage, and drawn anew."""
-    return isinstance(told, dict) and isinstance(told.get("format"), int) and told["format"] != FORMAT
+    return isinstance(about, dict) and isinstance(about.get("format"), int) and about["format"] != FORMAT
 
 
 def _read(path: Path, request: MapRequest) -> Map | None:
     with contextlib.suppress(DamagedFile), array_files.arrays(path) as arrays:
         if arrays is not None:
-            told = json.loads(arrays["about"].tobytes())
-            if _of_others(told):
+            header = json.loads(arrays["about"].tobytes())
+            if _of_others(header):
                 return None
-            about = files.typed(told, _About)
+            about = files.typed(header, _About)
             keys = tuple(unpacked("keys", arrays))
             points, columns = len(keys), arrays["xy"].shape[-1] if arrays["xy"].ndim else 0
             xy = checked(arrays["xy"], "f", points, min(max(columns, 2), 3))
             graph = checked(arrays["graph"], "iu", None, None, least=-1, most=points - 1)
             graph_distances = checked(arrays["graph_distances"], "f", *graph.shape)
-            kept = checked(arrays["kept"], "f", None)
+            shares = checked(arrays["kept"], "f", None)
             labels = checked(arrays["labels"], "iu", None, least=-1, most=len(about.names) - 1)
-            if any(len(each) not in (0, points) for each in (graph, kept, labels)):
+            if any(len(each) not in (0, points) for each in (graph, shares, labels)):
                 raise ValueError("its arrays do not belong together")
             finer = checked(arrays["finer"], "iu", len(about.finer), len(labels)) if about.finer else ()
             levels = tuple(
@@ -175,8 +175,8 @@ def _read(path: Path, request: MapRequest) -> Map | None:
             if about.quality:
                 trust, continuity, sample, neighbours, exact, ranks = about.quality
                 wide = float("nan") if ranks is None else ranks
-                quality = Quality(trust, continuity, sample, kept, neighbours, exact, wide)
-            made = Map(
+                quality = Quality(trust, continuity, sample, shares, neighbours, exact, wide)
+            stored_map = Map(
                 request,
                 about.method,
                 keys,
@@ -199,7 +199,7 @@ def _read(path: Path, request: MapRequest) -> Map | None:
                 evidence.from_arrays(unpacked("witnesses", arrays), arrays),
             )
             os.utime(path)  # the longest unused goes first
-            return made
+            return stored_map
     return None
 
 
@@ -236,11 +236,11 @@ def listed(home: Path, target: Target) -> tuple[KeptMap, ...]:
         with contextlib.suppress(DamagedFile, OSError), array_files.arrays(path) as arrays:
             if arrays is None:
                 continue
-            told = json.loads(arrays["about"].tobytes())
-            if _of_others(told):
+            header = json.loads(arrays["about"].tobytes())
+            if _of_others(header):
                 continue
-            about = files.typed(told, _About)
-            request = files.typed(told["request"], MapRequest)
+            about = files.typed(header, _About)
+            request = files.typed(header["request"], MapRequest)
             # A file is named by all it was made of, and so by its target.
             if _path(home, target, about.fingerprint, request) == path:
                 used_at = path.stat().st_mtime
@@ -251,14 +251,14 @@ def listed(home: Path, target: Target) -> tuple[KeptMap, ...]:
 def earlier(home: Path, target: Target, request: MapRequest) -> tuple[KeptMap, ...]:
     """The kept maps of a request's index, field and filter, the last made first."""
     same = [
-        kept
-        for kept in listed(home, target)
-        if (kept.request.index, kept.request.field, kept.request.condition)
+        stored
+        for stored in listed(home, target)
+        if (stored.request.index, stored.request.field, stored.request.condition)
         == (request.index, request.field, request.condition)
     ]
-    return tuple(sorted(same, key=lambda kept: -kept.made_at))
+    return tuple(sorted(same, key=lambda stored: -stored.made_at))
 
 
-def reopened(home: Path, target: Target, kept: KeptMap) -> Map | None:
+def reopened(home: Path, target: Target, stored: KeptMap) -> Map | None:
     """A kept map as it was made, whatever its documents are now; None where it is not kept any more."""
-    return _read(_path(home, target, kept.fingerprint, kept.request), kept.request)
+    return _read(_path(home, target, stored.fingerprint, stored.request), stored.request)

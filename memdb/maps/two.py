@@ -13,11 +13,11 @@ from memdb.display import line
 from memdb.errors import BadInput
 from memdb.jobs import Report, silent
 from memdb.maps import clusters, drift, layout, memory, plain, run, store
-from memdb.maps.drift import Difference, Region
+from memdb.maps.drift import Region, SampleDifference
 from memdb.maps.neighbours import neighbours
 from memdb.maps.quality import quality
 from memdb.maps.request import GraphRecall, Ints, MapRequest, Quality
-from memdb.maps.sample import Sample, sample
+from memdb.maps.sample import MapSample, sample
 from memdb.vectors import chance
 from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.index import IndexInfo
@@ -28,11 +28,11 @@ _SAME = 1e-5  # relative: two readings of a vector that differ by less are the s
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Side:
+class MapSide:
     """One of the two."""
 
     name: str  # as words: an index, or a moment of it
-    sample: Sample
+    sample: MapSample
     metric: str
 
 
@@ -50,7 +50,7 @@ class TwoOnOne:
     labels: Ints  # (n,) cluster, -1 between them
     clusters: tuple[str, ...]
     regions: tuple[Region, ...]
-    difference: Difference | None  # None: too few vectors to compare
+    difference: SampleDifference | None  # None: too few vectors to compare
     quality: Quality | None
     graph_recall: GraphRecall | None
     notes: tuple[str, ...] = ()
@@ -63,21 +63,21 @@ class TwoOnOne:
             f"{int(self.before.sum()):,} documents of {self.names[0]}, {int(self.after.sum()):,} of "
             f"{self.names[1]}; {same:,} are the same, {self.moved:,} have another vector."
         )
-        told = self.difference
-        if told is None:
+        test = self.difference
+        if test is None:
             return f"Too few vectors to say whether the difference is more than chance. {counts}"
         figures = (
-            f"energy distance {told.energy:.4g}, by chance above {told.energy_by_chance:.4g} once in 20 "
-            f"times, p = {told.p_value:.3g} by {told.permutations:,} permutations"
+            f"energy distance {test.energy:.4g}, by chance above {test.energy_by_chance:.4g} once in 20 "
+            f"times, p = {test.p_value:.3g} by {test.permutations:,} permutations"
         )
         apart = (
-            f"By its neighbours, a vector's side is told with an AUC of {told.auc:.3f} (by chance "
-            f"{told.auc_low:.3f} to {told.auc_high:.3f}; 1 is always, 0.5 never)."
+            f"By its neighbours, a vector's side is told with an AUC of {test.auc:.3f} (by chance "
+            f"{test.auc_low:.3f} to {test.auc_high:.3f}; 1 is always, 0.5 never)."
         )
-        if not told.beyond_chance:
+        if not test.beyond_chance:
             return (
                 f"No difference beyond chance was measured: {figures}. A small one can stay unseen with "
-                f"{told.before:,} and {told.after:,} vectors. {apart} {counts}"
+                f"{test.before:,} and {test.after:,} vectors. {apart} {counts}"
             )
         changed = [region for region in self.regions if region.verdict != "as before"]
         where = (
@@ -90,7 +90,9 @@ class TwoOnOne:
         return f"The two differ by more than chance: {figures}. {apart} {where} {counts}"
 
 
-def read(client: Client, info: IndexInfo, request: MapRequest, name: str, *, report: Report = silent) -> Side:
+def read(
+    client: Client, info: IndexInfo, request: MapRequest, name: str, *, report: Report = silent
+) -> MapSide:
     """An index as it is now.
 
     Raises:
@@ -99,10 +101,10 @@ def read(client: Client, info: IndexInfo, request: MapRequest, name: str, *, rep
     """
     memory.check(request, info)
     metric = info.vector_field(request.field)[1].metric
-    return Side(name, sample(client, info, request, report=report), metric)
+    return MapSide(name, sample(client, info, request, report=report), metric)
 
 
-def earlier(client: Client, home: Path, request: MapRequest, age: int = 1) -> Side:
+def earlier(client: Client, home: Path, request: MapRequest, age: int = 1) -> MapSide:
     """An index as it was when a kept map of it was drawn.
 
     Args:
@@ -120,20 +122,20 @@ def earlier(client: Client, home: Path, request: MapRequest, age: int = 1) -> Si
             f"There is no kept map number {age:,} of '{line(request.index, 80)}': {len(maps):,} are kept.",
             "Draw a map: it is kept, and can be compared with the index later.",
         )
-    kept = maps[age - 1]
-    made = store.reopened(home, client.target, kept)
-    vectors = None if made is None else store.vectors(home, client.target, made)
-    if made is None or vectors is None:
-        raise BadInput(f"The map of {kept.words} is not kept any more.", "Choose another one.")
-    return Side(kept.words, Sample(made.keys, vectors, made.total), made.metric)
+    stored = maps[age - 1]
+    opened = store.reopened(home, client.target, stored)
+    vectors = None if opened is None else store.vectors(home, client.target, opened)
+    if opened is None or vectors is None:
+        raise BadInput(f"The map of {stored.words} is not kept any more.", "Choose another one.")
+    return MapSide(stored.words, MapSample(opened.keys, vectors, opened.total), opened.metric)
 
 
 def lay(
     client: Client,
     info: IndexInfo,
     request: MapRequest,
-    before: Side,
-    after: Side,
+    before: MapSide,
+    after: MapSide,
     *,
     seed: int = 0,
     report: Report = silent,
@@ -174,9 +176,9 @@ def lay(
     named = clusters.names(texts, labels[some], int(labels.max(initial=-1)) + 1)
     notes = [near.note] if near.note else []
     first, second = apart(keys, vectors, was, is_now)
-    told = None
+    difference = None
     if min(len(first), len(second)) >= drift.LEAST:
-        told = drift.difference(first, second, seed=seed, report=report)
+        difference = drift.difference(first, second, seed=seed, report=report)
     if (was & is_now).any():
         notes.append(
             "Documents on both sides are compared on one of them, by chance: the two samples share none."
@@ -192,14 +194,14 @@ def lay(
         labels,
         named,
         drift.regions(labels, named, was, is_now),
-        told,
+        difference,
         judged,
         near.recall,
         (*notes, *before.sample.left_out.words, *after.sample.left_out.words),
     )
 
 
-def joined(before: Sample, after: Sample) -> tuple[tuple[str, ...], Floats, Bools, Bools, int]:
+def joined(before: MapSample, after: MapSample) -> tuple[tuple[str, ...], Floats, Bools, Bools, int]:
     """Both samples as points: keys (n,), vectors (n, d), on which side (n,) twice, and how many moved."""
     places = {key: i for i, key in enumerate(before.keys)}
     was = np.ones(len(before.keys), bool)
@@ -234,8 +236,8 @@ def apart(keys: tuple[str, ...], vectors: Floats, before: Bools, after: Bools) -
     return vectors[before & first], vectors[after & ~first]
 
 
-def _equal(one: Floats, other: Floats) -> bool:
-    return bool(np.abs(one - other).max(initial=0.0) <= _SAME * np.abs(one).max(initial=0.0))
+def _equal(first: Floats, other: Floats) -> bool:
+    return bool(np.abs(first - other).max(initial=0.0) <= _SAME * np.abs(first).max(initial=0.0))
 
 
 def _chosen(keys: tuple[str, ...], side: Bools) -> list[str]:

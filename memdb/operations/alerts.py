@@ -112,10 +112,10 @@ def facts(alerts: Mapping[str, Alert]) -> list[dict[str, Any]]:
     return [asdict(alert) for alert in alerts.values()]
 
 
-def from_facts(told: object) -> dict[str, Alert]:
+def from_facts(stored: object) -> dict[str, Alert]:
     """What `facts` told; nothing where it is no such thing."""
     try:
-        read: list[Alert] = files.typed(told, list[Alert])
+        read: list[Alert] = files.typed(stored, list[Alert])
     except ValidationError:  # of another version
         return {}
     return {alert.key: alert for alert in read}

@@ -23,7 +23,7 @@ _NIGHT = range(6)  # hours, UTC, that count as low traffic unless the user's own
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class ClusterNode:
     """One node. MemoryDB's API does not say which is the primary; ElastiCache's does without cluster mode."""
 
     shard: str
@@ -39,7 +39,7 @@ class Card:
     """What AWS says of one cluster."""
 
     cluster: Cluster
-    nodes: tuple[Node, ...]
+    nodes: tuple[ClusterNode, ...]
     multi_az: bool
     own_key: bool  # data at rest is always encrypted; with a KMS key of the account, or with AWS's
     maintenance_window: str
@@ -71,7 +71,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ClusterCheck:
     """One line of the checklist."""
 
     name: str
@@ -102,13 +102,15 @@ def card(memorydb: Any, name: str) -> Card:
         NotFound: there is none of that name in the Region.
         MemDBError: as `cards`.
     """
-    for known in cards(memorydb):
-        if known.cluster.name == name:
-            return known
+    for each in cards(memorydb):
+        if each.cluster.name == name:
+            return each
     raise NotFound(name, "cluster in this Region")
 
 
-def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime) -> tuple[Check, ...]:
+def checklist(
+    card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime
+) -> tuple[ClusterCheck, ...]:
     """The article's production settings, and what this cluster has instead.
 
     Args:
@@ -118,24 +120,10 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
     """
     name = card.cluster.name
     update = f"aws memorydb update-cluster --region {card.cluster.region} --cluster-name {name}"
-    fewest = fewest_zones(card)
+    add_replicas = f"{update} --replica-configuration ReplicaCount={REPLICAS}"
     return (
-        checked(
-            "Replicas",
-            None if card.replicas is None else card.replicas >= REPLICAS,
-            "not available" if card.replicas is None else f"{card.replicas} a shard",
-            f"at least {REPLICAS} a shard",
-            "Add replicas: one can be promoted at once while another is replaced.",
-            f"{update} --replica-configuration ReplicaCount={REPLICAS}",
-        ),
-        checked(
-            "Zones",
-            None if fewest is None else fewest >= 2,
-            ", ".join(card.zones) or "not available",
-            "nodes of each shard in different zones",
-            "Add subnets of other zones to its subnet group, then replicas.",
-            f"{update} --replica-configuration ReplicaCount={REPLICAS}",
-        ),
+        enough_replicas(card, add_replicas),
+        several_zones(card, add_replicas),
         checked(
             "TLS",
             card.cluster.tls,
@@ -177,7 +165,7 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
     )
 
 
-def fewest_zones(card: Card) -> int | None:
+def _fewest_zones(card: Card) -> int | None:
     """Zones of the shard that lies in fewest; None where nodes are not told."""
     per_shard: dict[str, set[str]] = {}
     for node in card.nodes:
@@ -185,11 +173,11 @@ def fewest_zones(card: Card) -> int | None:
     return min((len(zones) for zones in per_shard.values()), default=None)
 
 
-def newest(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime) -> Check:
+def newest(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime) -> ClusterCheck:
     """Whether the newest snapshot is young enough."""
     wanted = "one in the last day"
     if isinstance(snapshots, Absent):
-        return Check("Newest snapshot", "unknown", snapshots.words, wanted, "")
+        return ClusterCheck("Newest snapshot", "unknown", snapshots.words, wanted, "")
     warning = late(snapshots, card.snapshot_days, now)
     times = [s.made for s in snapshots if s.made is not None]
     saw = f"{max(times):%Y-%m-%d %H:%M} UTC" if times else "there is none"
@@ -199,7 +187,42 @@ def newest(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime) 
     return checked("Newest snapshot", not warning, saw, wanted, warning, command)
 
 
-def daily_snapshots(card: Card, modify: str) -> Check:
+def enough_replicas(card: Card, fix: str) -> ClusterCheck:
+    """Whether each shard has as many as the article wants.
+
+    Args:
+        card: the cluster.
+        fix: the command that adds them.
+    """
+    return checked(
+        "Replicas",
+        None if card.replicas is None else card.replicas >= REPLICAS,
+        "not available" if card.replicas is None else f"{card.replicas} a shard",
+        f"at least {REPLICAS} a shard",
+        "Add replicas: one can be promoted at once while another is replaced.",
+        fix,
+    )
+
+
+def several_zones(card: Card, fix: str) -> ClusterCheck:
+    """Whether the nodes of each shard lie in different zones.
+
+    Args:
+        card: the cluster.
+        fix: the command that spreads them, once its subnet group has other zones.
+    """
+    fewest = _fewest_zones(card)
+    return checked(
+        "Zones",
+        None if fewest is None else fewest >= 2,
+        ", ".join(card.zones) or "not available",
+        "nodes of each shard in different zones",
+        "Add subnets of other zones to its subnet group, then replicas.",
+        fix,
+    )
+
+
+def daily_snapshots(card: Card, modify: str) -> ClusterCheck:
     """Whether they are made and kept long enough.
 
     Args:
@@ -216,7 +239,7 @@ def daily_snapshots(card: Card, modify: str) -> Check:
     )
 
 
-def quiet_window(card: Card, move: str) -> Check:
+def quiet_window(card: Card, move: str) -> ClusterCheck:
     """Whether AWS works on the cluster when few use it.
 
     Args:
@@ -233,11 +256,15 @@ def quiet_window(card: Card, move: str) -> Check:
     )
 
 
-def checked(name: str, passed: bool | None, saw: str, wanted: str, fix: str, command: str) -> Check:
+def checked(name: str, passed: bool | None, saw: str, wanted: str, fix: str, command: str) -> ClusterCheck:
     """A line of the checklist; `passed` None is not told."""
     if passed is None:
-        return Check(name, "unknown", saw, wanted, "")
-    return Check(name, "pass", saw, wanted, "") if passed else Check(name, "fail", saw, wanted, fix, command)
+        return ClusterCheck(name, "unknown", saw, wanted, "")
+    return (
+        ClusterCheck(name, "pass", saw, wanted, "")
+        if passed
+        else ClusterCheck(name, "fail", saw, wanted, fix, command)
+    )
 
 
 def at_night(window: str) -> bool | None:
@@ -262,12 +289,12 @@ def _card(memorydb: Any, entry: dict[str, Any]) -> Card:
         if isinstance(values, Absent):
             search, absent = None, (values,)
         else:
-            told = {str(p.get("Name")): p.get("Value") for p in values}.get("search-enabled")
-            search = None if told is None else told == "yes"
+            enabled = {str(p.get("Name")): p.get("Value") for p in values}.get("search-enabled")
+            search = None if enabled is None else enabled == "yes"
     return Card(
         cluster=discover.from_description(entry, memorydb.meta.region_name, search),
         nodes=tuple(
-            Node(
+            ClusterNode(
                 str(shard.get("Name", "")),
                 str(node.get("Name", "")),
                 str(node.get("AvailabilityZone", "")),

@@ -91,7 +91,7 @@ def _none(_: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cluster(at: datetime) -> dict[str, Any]:
-    made = at - timedelta(days=41)
+    created = at - timedelta(days=41)
     return {
         "Name": NAME,
         "Status": "available",
@@ -106,7 +106,7 @@ def _cluster(at: datetime) -> dict[str, Any]:
                         "Name": node,
                         "Status": "available",
                         "AvailabilityZone": f"{REGION}{zone}",
-                        "CreateTime": made,
+                        "CreateTime": created,
                     }
                     for node, zone in zip(_NODES, "ab", strict=True)
                 ],
@@ -130,7 +130,7 @@ def _cluster(at: datetime) -> dict[str, Any]:
 def _snapshots(at: datetime) -> list[dict[str, Any]]:
     return [
         {
-            "Name": f"automatic.{NAME}-{(made := at - timedelta(hours=7, days=days)):%Y-%m-%d-%H-%M}",
+            "Name": f"automatic.{NAME}-{(created := at - timedelta(hours=7, days=days)):%Y-%m-%d-%H-%M}",
             "Status": "available",
             "Source": "automated",
             "ClusterConfiguration": {
@@ -138,7 +138,7 @@ def _snapshots(at: datetime) -> list[dict[str, Any]]:
                 "Engine": "valkey",
                 "EngineVersion": "7.3",
                 "Shards": [
-                    {"Name": "0001", "Size": f"{12.1 - 0.1 * days:.1f} GB", "SnapshotCreationTime": made}
+                    {"Name": "0001", "Size": f"{12.1 - 0.1 * days:.1f} GB", "SnapshotCreationTime": created}
                 ],
             },
         }
@@ -172,14 +172,14 @@ def _alarms() -> list[dict[str, Any]]:
     ]
 
 
-def _data(asked: dict[str, Any]) -> dict[str, Any]:
+def _data(request: dict[str, Any]) -> dict[str, Any]:
     results = []
-    for query in asked["MetricDataQueries"]:
+    for query in request["MetricDataQueries"]:
         stat = query["MetricStat"]
         step = timedelta(seconds=stat["Period"])
         times = []
-        at = asked["StartTime"].replace(second=0, microsecond=0) + step
-        while at <= asked["EndTime"]:
+        at = request["StartTime"].replace(second=0, microsecond=0) + step
+        while at <= request["EndTime"]:
             times.append(at)
             at += step
         node = next((d["Value"] for d in stat["Metric"]["Dimensions"] if d["Name"] == "NodeName"), "")

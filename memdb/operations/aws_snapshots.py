@@ -43,7 +43,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class SnapshotCost:
     """What snapshots are billed a month."""
 
     stored_bytes: int
@@ -76,12 +76,12 @@ def snapshots(client: Any, cluster: str) -> tuple[Snapshot, ...]:
 
 def late(listed: tuple[Snapshot, ...], kept_days: int, now: datetime) -> str:
     """Why the newest snapshot is too old for a daily schedule; empty where it is not."""
-    done = [age for s in listed if (age := s.age_s(now)) is not None and s.status in ("", "available")]
-    if not done:
+    ages = [age for s in listed if (age := s.age_s(now)) is not None and s.status in ("", "available")]
+    if not ages:
         return "There is no finished snapshot: nothing could be restored after a mistake."
-    if min(done) > LATEST.total_seconds():
+    if min(ages) > LATEST.total_seconds():
         schedule = "a daily schedule" if kept_days else "a day, and no schedule makes new ones"
-        return f"The newest snapshot is {duration(min(done))} old, older than {schedule}."
+        return f"The newest snapshot is {duration(min(ages))} old, older than {schedule}."
     return ""
 
 
@@ -90,7 +90,7 @@ def cost(
     region: str,
     cluster_bytes: int | None = None,
     service: Service = "memorydb",
-) -> Cost:
+) -> SnapshotCost:
     """What the snapshots cost a month beyond what is free.
 
     Args:
@@ -103,14 +103,14 @@ def cost(
     stored = sum(sizes)
     newest = next((s.size_bytes for s in listed if s.size_bytes), 0) or 0
     free = newest if cluster_bytes is None else cluster_bytes
-    known, where = catalogue.load(), region
+    price_list, where = catalogue.load(), region
     if service == "elasticache":
-        return Cost(stored, free, None, None, "no price known")
-    price = known.find("memorydb/snapshot", region)
+        return SnapshotCost(stored, free, None, None, "no price known")
+    price = price_list.find("memorydb/snapshot", region)
     if price is None:
         where = "us-east-1"
-        price = known.price("memorydb/snapshot", where)
-    return Cost(
+        price = price_list.price("memorydb/snapshot", where)
+    return SnapshotCost(
         stored, free, max(0, stored - free) / GB * price.value, price.value, f"{price.grade}, {where}"
     )
 
@@ -126,10 +126,10 @@ def create(client: Any, cluster: str, name: str, *, writable: bool) -> Snapshot:
     _writes("CreateSnapshot", writable)
     _named(name)
     which = {"ReplicationGroupId" if _is_elasticache(client) else "ClusterName": cluster}
-    made = need(
+    answer = need(
         f"{_service(client)}:CreateSnapshot", lambda: client.create_snapshot(SnapshotName=name, **which)
     )
-    return _snapshot(made["Snapshot"])
+    return _snapshot(answer["Snapshot"])
 
 
 def copy_to_s3(client: Any, source: str, name: str, bucket: str, *, writable: bool) -> Snapshot:
@@ -146,11 +146,11 @@ def copy_to_s3(client: Any, source: str, name: str, bucket: str, *, writable: bo
         raise BadInput(
             f"'{line(bucket, 80)}' is no bucket's name.", "3 to 63 small letters, digits, dots and dashes."
         )
-    made = need(
+    answer = need(
         f"{_service(client)}:CopySnapshot",
         lambda: client.copy_snapshot(SourceSnapshotName=source, TargetSnapshotName=name, TargetBucket=bucket),
     )
-    return _snapshot(made["Snapshot"])
+    return _snapshot(answer["Snapshot"])
 
 
 def create_command(region: str, cluster: str, name: str, service: Service = "memorydb") -> str:

@@ -30,10 +30,10 @@ def reading(name: str, reply: Reply, search: Mapping[str, str]) -> IndexInfo:
         return IndexInfo(name, "", (), (), 0, None, BuildState("queued", 0.0, LAGS), None, None, None)
     info = read_info(name, facts)
     if info.build.state == "building" and info.build.source.startswith("index_status") and PERCENT in search:
-        done = possible.number(search[PERCENT], possible.PERCENT)
-        if done is None:
+        built = possible.number(search[PERCENT], possible.PERCENT)
+        if built is None:
             why = possible.refusal(search[PERCENT], possible.PERCENT, f"INFO {PERCENT}")
             absent = {**info.absent, "built": why or f"INFO {PERCENT} is no number"}
             return replace(info, build=replace(info.build, source=absent["built"]), absent=absent)
-        return replace(info, build=BuildState("building", done / 100, PERCENT))
+        return replace(info, build=BuildState("building", built / 100, PERCENT))
     return info

@@ -18,13 +18,14 @@ from memdb.numerals import whole_number
 from memdb.operations.aws_card import (
     REPLICAS,
     Card,
-    Check,
-    Node,
+    ClusterCheck,
+    ClusterNode,
     checked,
     daily_snapshots,
-    fewest_zones,
+    enough_replicas,
     newest,
     quiet_window,
+    several_zones,
 )
 from memdb.operations.aws_session import Absent, ask, need, pages
 from memdb.operations.aws_snapshots import Snapshot
@@ -49,10 +50,10 @@ def cards(elasticache: Any) -> tuple[Card, ...]:
         lambda: pages(elasticache, "describe_cache_clusters", "CacheClusters"),
     )
     absent = (nodes,) if isinstance(nodes, Absent) else ()
-    told = {} if isinstance(nodes, Absent) else {str(node.get("CacheClusterId")): node for node in nodes}
+    node_of = {} if isinstance(nodes, Absent) else {str(node.get("CacheClusterId")): node for node in nodes}
     region = elasticache.meta.region_name
-    made = (_card(entry, told, region, absent) for entry in entries)
-    return tuple(sorted(made, key=lambda card: card.cluster.name))
+    every = (_card(entry, node_of, region, absent) for entry in entries)
+    return tuple(sorted(every, key=lambda card: card.cluster.name))
 
 
 def card(elasticache: Any, name: str) -> Card:
@@ -62,9 +63,9 @@ def card(elasticache: Any, name: str) -> Card:
         NotFound: there is none of that name in the Region.
         MemDBError: as `cards`.
     """
-    for one in cards(elasticache):
-        if one.cluster.name == name:
-            return with_reserve(elasticache, one)
+    for each in cards(elasticache):
+        if each.cluster.name == name:
+            return with_reserve(elasticache, each)
     raise NotFound(name, "replication group in this Region")
 
 
@@ -79,8 +80,8 @@ def with_reserve(elasticache: Any, card: Card) -> Card:
     )
     if isinstance(values, Absent):
         return replace(card, absent=(*card.absent, values))
-    told = {str(p.get("ParameterName")): str(p.get("ParameterValue", "")) for p in values}
-    percent = whole_number(told.get("reserved-memory-percent", ""))
+    parameters = {str(p.get("ParameterName")): str(p.get("ParameterValue", "")) for p in values}
+    percent = whole_number(parameters.get("reserved-memory-percent", ""))
     return card if percent is None else replace(card, reserved_percent=percent)
 
 
@@ -89,7 +90,7 @@ def checklist(
     snapshots: tuple[Snapshot, ...] | Absent,
     now: datetime,
     needs: Durability = "sync",
-) -> tuple[Check, ...]:
+) -> tuple[ClusterCheck, ...]:
     """What a cluster in production should have, and what this one has instead.
 
     Args:
@@ -104,26 +105,14 @@ def checklist(
         f"aws elasticache modify-replication-group --region {about.region} --replication-group-id "
         f"{about.name} --apply-immediately"
     )
-    fewest = fewest_zones(card)
     return (
         _durability(card, needs, modify),
-        checked(
-            "Replicas",
-            None if card.replicas is None else card.replicas >= REPLICAS,
-            "not available" if card.replicas is None else f"{card.replicas} a shard",
-            f"at least {REPLICAS} a shard",
-            "Add replicas: one can be promoted at once while another is replaced.",
+        enough_replicas(
+            card,
             f"aws elasticache increase-replica-count --region {about.region} --replication-group-id "
             f"{about.name} --new-replica-count {REPLICAS} --apply-immediately",
         ),
-        checked(
-            "Zones",
-            None if fewest is None else fewest >= 2,
-            ", ".join(card.zones) or "not available",
-            "nodes of each shard in different zones",
-            "Add subnets of other zones to its subnet group, then replicas.",
-            f"{modify} --multi-az-enabled",
-        ),
+        several_zones(card, f"{modify} --multi-az-enabled"),
         checked(
             "Multi-AZ",
             card.multi_az,
@@ -200,7 +189,7 @@ def checklist(
     )
 
 
-def _durability(card: Card, needs: Durability, modify: str) -> Check:
+def _durability(card: Card, needs: Durability, modify: str) -> ClusterCheck:
     about = card.cluster
     wanted = "any" if needs == "disabled" else needs if needs == "sync" else "async or sync"
     effective = about.effective
@@ -232,7 +221,7 @@ def _durability(card: Card, needs: Durability, modify: str) -> Check:
     )
 
 
-def _family(card: Card, needs: Durability, modify: str) -> Check:
+def _family(card: Card, needs: Durability, modify: str) -> ClusterCheck:
     family = _family_of(card)
     good = family in DURABLE_FAMILIES if needs != "disabled" else family not in _BURSTABLE
     wanted = ", ".join(DURABLE_FAMILIES) if needs != "disabled" else "not burstable"
@@ -256,17 +245,20 @@ def _from_nine(engine: str, version: str) -> bool:
 
 
 def _card(
-    entry: Mapping[str, Any], told: Mapping[str, Mapping[str, Any]], region: str, absent: tuple[Absent, ...]
+    entry: Mapping[str, Any],
+    node_of: Mapping[str, Mapping[str, Any]],
+    region: str,
+    absent: tuple[Absent, ...],
 ) -> Card:
     members = [str(name) for name in entry.get("MemberClusters") or ()]
-    first = next((told[name] for name in members if name in told), None)
+    first = next((node_of[name] for name in members if name in node_of), None)
     nodes = []
     for shard in entry.get("NodeGroups") or ():
         for member in shard.get("NodeGroupMembers") or ():
             name = str(member.get("CacheClusterId", ""))
-            about = told.get(name, {})
+            about = node_of.get(name, {})
             nodes.append(
-                Node(
+                ClusterNode(
                     str(shard.get("NodeGroupId", "")),
                     name,
                     str(member.get("PreferredAvailabilityZone", "")),

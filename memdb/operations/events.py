@@ -75,9 +75,9 @@ def _indexes(
     at: float, node: str, before: Sequence[IndexInfo], after: Sequence[IndexInfo]
 ) -> tuple[Event, ...]:
     events: list[Event] = []
-    known = {index.name: index for index in before}
+    before_of = {index.name: index for index in before}
     for index in after:
-        earlier = known.pop(index.name, None)
+        earlier = before_of.pop(index.name, None)
         state, number = index.build.state, index.told_documents
         documents = "number of documents not available" if number is None else f"{number:,} documents"
         if earlier is None:
@@ -90,5 +90,5 @@ def _indexes(
                 "paused": f"build paused for memory at {index.build.fraction:.0%}",
             }
             events.append(Event(at, node, kind, index.name, words.get(state, f"now {state}, {documents}")))
-    events += [Event(at, node, "index", name, "dropped") for name in known]
+    events += [Event(at, node, "index", name, "dropped") for name in before_of]
     return tuple(events)

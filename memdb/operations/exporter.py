@@ -50,8 +50,8 @@ class Exporter(Collector):
                 try:
                     self._kept = sample_all(self._client)
                 except MemDBError as exc:  # nobody says who the nodes are: those that were known are silent
-                    known = [(sample.address, sample.role) for sample in self._kept]
-                    self._kept = tuple(Sample(a, role, 0.0, problem=str(exc)) for a, role in known)
+                    nodes = [(sample.address, sample.role) for sample in self._kept]
+                    self._kept = tuple(Sample(a, role, 0.0, problem=str(exc)) for a, role in nodes)
                 self._at = time.monotonic()
             return self._kept
 
@@ -68,26 +68,26 @@ def families(samples: Sequence[Sample], target: str) -> list[Metric]:
         up.add_metric((sample.address, sample.role), float(not sample.problem))
     if not samples:
         up.add_metric((target, "unknown"), 0.0)
-    told = [sample for sample in samples if not sample.problem]
+    answering = [sample for sample in samples if not sample.problem]
     metrics: list[Metric] = [up]
     by_metric: dict[str, list[Figure]] = {}
     for figure in FIGURES.values():
         if figure.metric:
             by_metric.setdefault(figure.metric, []).append(figure)
-    metrics += [_family(metric, figures, told) for metric, figures in by_metric.items()]
+    metrics += [_family(metric, figures, answering) for metric, figures in by_metric.items()]
     absent = GaugeMetricFamily(
         "memdb_absent", "figures that the node does not tell", labels=(*_NODE, "figure")
     )
     behind = GaugeMetricFamily(
         "memdb_replica_behind_bytes", "written by the primary, not acknowledged", labels=("node", "replica")
     )
-    for sample in told:
+    for sample in answering:
         for name in sample.absent:
             absent.add_metric((sample.address, sample.role, name), 1.0)
         for replica in sample.replicas:
             if replica.behind_bytes is not None:
                 behind.add_metric((sample.address, replica.address), replica.behind_bytes)
-    return [*(f for f in [*metrics, absent, behind] if f.samples), *_indexes(told)]
+    return [*(f for f in [*metrics, absent, behind] if f.samples), *_indexes(answering)]
 
 
 def _family(metric: str, figures: Sequence[Figure], samples: Sequence[Sample]) -> Metric:

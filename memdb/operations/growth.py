@@ -43,8 +43,8 @@ def growth(
         used: (n,) bytes; NaN is left out.
         limit: bytes, or None where there is no limit.
     """
-    told = np.isfinite(times) & np.isfinite(used)
-    times, used = times[told], used[told]
+    finite = np.isfinite(times) & np.isfinite(used)
+    times, used = times[finite], used[finite]
     if len(times) < LEAST_POINTS or times[-1] - times[0] < LEAST_S:
         return None
     rate = intervals.growth(times, used)

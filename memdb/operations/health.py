@@ -76,7 +76,7 @@ def _builds(nodes: Sequence[NodeNow], building: Sequence[str]) -> list[str]:
         return ["indexes built"]
     if len(building) > _NAMED:
         return [f"{len(building)} indexes not built"]
-    told = []
+    states = []
     for name in building:
         least = [
             i.fraction
@@ -87,8 +87,8 @@ def _builds(nodes: Sequence[NodeNow], building: Sequence[str]) -> list[str]:
         state = next(
             i.state for node in nodes for i in node.indexes if i.name == name and i.state not in _BUILT
         )
-        told.append(f"{line(name, 60)} {state}" + (f" ({min(least):.0%})" if least else ""))
-    return told
+        states.append(f"{line(name, 60)} {state}" + (f" ({min(least):.0%})" if least else ""))
+    return states
 
 
 def _alerts(standing: Sequence[Alert]) -> str:

@@ -182,22 +182,22 @@ class Writer:
         )
         return int((pages - free) * size)
 
-    def _add(self, at: float, sample: Sample, rates: Rates, seen: Following | None) -> None:
+    def _add(self, at: float, sample: Sample, rates: Rates, following: Following | None) -> None:
         node = self._id(sample.address)
         gauges = {
             name: value for name, value in sample.figures.items() if FIGURES[name].kind == "gauge"
         }  # of counters the rates are kept
         figures: dict[str, float | None] = {**gauges, **rates.values}
-        if seen is not None:
-            figures |= {"behind_bytes": seen.behind_bytes, "lag_s": seen.lag_s}
+        if following is not None:
+            figures |= {"behind_bytes": following.behind_bytes, "lag_s": following.lag_s}
         if not sample.problem:
             figures["took_ms"] = round(sample.took_ms, 3)
             values = (node, at, *[figures.get(name) for name in KEPT])
             self._db.execute(f"INSERT OR REPLACE INTO samples VALUES ({_marks(len(values))})", values)  # noqa: S608
-        now = {name: value for name, value in figures.items() if value is not None and name in KEPT}
+        figures_kept = {name: value for name, value in figures.items() if value is not None and name in KEPT}
         facts = {
             "role": sample.role,
-            "figures": now,
+            "figures": figures_kept,
             "absent": {**sample.absent, **rates.absent},
             "link": sample.link,
             "problem": sample.problem,

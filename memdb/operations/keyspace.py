@@ -31,7 +31,7 @@ HOUR_S, DAY_S = 3_600, 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class TotalEstimate:
     """A total, and half of its 95 % interval from sampling alone; None where one key cannot tell it."""
 
     total: float
@@ -93,17 +93,17 @@ class Drawn:
 # ---- pure --------------------------------------------------------------------------------------------
 
 
-def estimate(values: Sequence[float], population: int) -> Estimate:
+def estimate(values: Sequence[float], population: int) -> TotalEstimate:
     """Total over `population` keys of which `values` is a random sample without replacement.
 
     Student's t with the correction for a finite population; exact where the sample is all of it.
     """
     n = len(values)
     if not n:
-        return Estimate(0.0, 0.0 if population == 0 else None)
+        return TotalEstimate(0.0, 0.0 if population == 0 else None)
     # Keys that expired since they were counted make the sample larger than what is left, never smaller.
     mean = sum(values) / n
-    return Estimate(mean * max(n, population), intervals.total_within(values, population))
+    return TotalEstimate(mean * max(n, population), intervals.total_within(values, population))
 
 
 def belongs(info: IndexInfo, name: bytes, kind: str | None) -> bool:
@@ -120,16 +120,16 @@ def under(info: IndexInfo, name: bytes) -> bool:
 
 def estimated(info: IndexInfo, drawn: Drawn) -> Coverage | None:
     """The coverage as the sample tells it; None where types or keys are not known."""
-    known = [key for key in drawn.keys if key.type is not None or not under(info, key.name)]
-    if drawn.population is None or (not known and drawn.population):
+    usable = [key for key in drawn.keys if key.type is not None or not under(info, key.name)]
+    if drawn.population is None or (not usable and drawn.population):
         return None
-    hits = sum(belongs(info, key.name, key.type) for key in known)
-    if len(known) >= drawn.population:
+    hits = sum(belongs(info, key.name, key.type) for key in usable)
+    if len(usable) >= drawn.population:
         return Coverage(info.name, hits, hits, hits, info.told_documents, exact=True)
-    low, high = (end * drawn.population for end in _ends(hits, len(known), drawn.population))
+    low, high = (end * drawn.population for end in _ends(hits, len(usable), drawn.population))
     return Coverage(
         info.name,
-        hits / len(known) * drawn.population,
+        hits / len(usable) * drawn.population,
         max(low, hits),
         high,
         info.told_documents,
@@ -151,21 +151,21 @@ def freed(drawn: Drawn, with_ttl: float | None) -> tuple[Freed, ...]:
     """
     if with_ttl == 0 or drawn.population == 0:
         return tuple(Freed(seconds, 0.0, 0.0) for seconds in (HOUR_S, DAY_S))
-    known = [key for key in drawn.keys if key.size is not None and key.ttl_ms is not None]
-    if drawn.population is None or not known:
+    usable = [key for key in drawn.keys if key.size is not None and key.ttl_ms is not None]
+    if drawn.population is None or not usable:
         return ()
-    sizes = [key.size or 0.0 for key in known]
+    sizes = [key.size or 0.0 for key in usable]
     freeing = []
     for seconds in (HOUR_S, DAY_S):
-        soon = [0 <= (key.ttl_ms if key.ttl_ms is not None else -1) <= seconds * 1_000 for key in known]
+        soon = [0 <= (key.ttl_ms if key.ttl_ms is not None else -1) <= seconds * 1_000 for key in usable]
         total = estimate(
             [s if counts else 0.0 for s, counts in zip(sizes, soon, strict=True)], drawn.population
         )
         within = total.within
-        if not any(soon) and len(known) < drawn.population:
+        if not any(soon) and len(usable) < drawn.population:
             # None seen is not none there: the share's upper end, at the size of the others.
             within = (
-                intervals.share(0, len(known), population=drawn.population).high
+                intervals.share(0, len(usable), population=drawn.population).high
                 * estimate(sizes, drawn.population).total
             )
         freeing.append(Freed(seconds, total.total, within))
@@ -174,8 +174,8 @@ def freed(drawn: Drawn, with_ttl: float | None) -> tuple[Freed, ...]:
 
 def ttl_share(drawn: Drawn) -> float | None:
     """Share of the keys drawn that have a time to live."""
-    known = [key.ttl_ms for key in drawn.keys if key.ttl_ms is not None]
-    return sum(ttl >= 0 for ttl in known) / len(known) if known else None
+    ttls_ms = [key.ttl_ms for key in drawn.keys if key.ttl_ms is not None]
+    return sum(ttl >= 0 for ttl in ttls_ms) / len(ttls_ms) if ttls_ms else None
 
 
 # ---- asking ------------------------------------------------------------------------------------------
@@ -201,31 +201,31 @@ def draw(there: Client, indexes: Sequence[IndexInfo], *, ttls: bool) -> Drawn:
     if not different:
         why = refused or ("all keys expired meanwhile" if population else "")
         return Drawn(population, (), {"keys": why} if why else {})
-    asked: list[tuple[bytes, str]] = []
+    queries: list[tuple[bytes, str]] = []
     commands: list[Command] = []
     for name in different:
-        asked.append((name, "sizes"))
+        queries.append((name, "sizes"))
         commands.append(("MEMORY", "USAGE", name, "SAMPLES", ELEMENTS))
         if ttls:
-            asked.append((name, "ttl"))
+            queries.append((name, "ttl"))
             commands.append(("PTTL", name))
         if any(under(info, name) for info in indexes):
-            asked.append((name, "types"))
+            queries.append((name, "types"))
             commands.append(("TYPE", name))
-    return _read(population, asked, there.pipeline(commands, errors_as_values=True), ttls=ttls)
+    return _read(population, queries, there.pipeline(commands, errors_as_values=True), ttls=ttls)
 
 
-def _read(population: int, asked: list[tuple[bytes, str]], answers: list[Reply], *, ttls: bool) -> Drawn:
-    told: dict[bytes, dict[str, Reply]] = {}
+def _read(population: int, queries: list[tuple[bytes, str]], answers: list[Reply], *, ttls: bool) -> Drawn:
+    facts_of: dict[bytes, dict[str, Reply]] = {}
     absent: dict[str, str] = {}
-    for (name, what), reply in zip(asked, answers, strict=True):
-        facts = told.setdefault(name, {})
+    for (name, what), reply in zip(queries, answers, strict=True):
+        facts = facts_of.setdefault(name, {})
         if isinstance(reply, MemDBError):
             absent.setdefault(what, str(reply))
         else:
             facts[what] = reply
     keys = []
-    for name, facts in told.items():
+    for name, facts in facts_of.items():
         kind = replies.text(facts["types"]) if "types" in facts else None
         ttl = replies.integer(facts["ttl"]) if "ttl" in facts else None if ttls else -1
         if facts.get("sizes", 0) is None or ttl == -2 or kind == "none":
@@ -288,18 +288,18 @@ def count_exactly(
     end = time.monotonic() + seconds
     match: Command = ("MATCH", beginning(info.prefixes[0])) if len(info.prefixes) == 1 else ()
     kind = KEY_TYPES.get(info.on.upper(), info.on)
-    cursor, seen, count = "0", 0, 0
+    cursor, scanned, count = "0", 0, 0
     report(f"Counting keys of {info.name}", 0, population)
     while True:
         reply = there.execute("SCAN", cursor, *match, "COUNT", _PATIENT, "TYPE", kind)
         cursor = replies.text(reply[0])
         count += sum(under(info, bytes(name)) for name in replies.items(reply[1]))
-        seen = min(population, seen + _PATIENT)
-        report(f"Counting keys of {info.name}", seen, population)
+        scanned = min(population, scanned + _PATIENT)
+        report(f"Counting keys of {info.name}", scanned, population)
         if cursor == "0":
             return Coverage(info.name, count, count, count, info.told_documents, exact=True)
         if time.monotonic() > end:
-            looked = max(seen, count, 1)
+            looked = max(scanned, count, 1)
             low, high = (max(count, share * population) for share in _ends(count, looked, population))
             return Coverage(
                 info.name, count / looked * population, low, high, info.told_documents, exact=False

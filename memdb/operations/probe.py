@@ -95,23 +95,23 @@ def run(
 def _every(client: Client, info: IndexInfo, report: Report) -> Iterator[Block]:
     _, params = info.vector_field()
     size = max(1, min(read.KEYS_A_BATCH, read.BYTES_A_BATCH // params.bytes))
-    done = 0
+    passed = 0
     for keys in read.by_scan(client, info, size):
-        done += len(keys)
-        report("Reading vectors for the truth", done, 0)
+        passed += len(keys)
+        report("Reading vectors for the truth", passed, 0)
         if keys and (block := read.vectors_of(client, info, "", keys)):
             yield block
 
 
 def _drawn(client: Client, info: IndexInfo, queries: int) -> Floats:
-    seen: list[Floats] = []
+    blocks: list[Floats] = []
     for block in _every(client, info, silent):
-        seen.append(block.vectors.astype(np.float32))
-        if sum(map(len, seen)) >= max(_DRAWN, queries):
+        blocks.append(block.vectors.astype(np.float32))
+        if sum(map(len, blocks)) >= max(_DRAWN, queries):
             break
-    if not seen:
+    if not blocks:
         raise BadInput(f"No key under the prefixes of {info.name} has a vector.", "Load some first.")
-    rows = np.concatenate(seen)
+    rows = np.concatenate(blocks)
     chosen = np.random.default_rng(0).choice(len(rows), min(queries, len(rows)), replace=False)
     return np.ascontiguousarray(rows[chosen])
 
@@ -157,8 +157,8 @@ def _look(
     if info.shards:  # the least of them
         build: BuildState | None = index_info(client, info.name).build
     else:
-        now = sample(client, client.nodes()[0])
-        build = next((index.build for index in now.indexes if index.name == info.name), None)
+        node_sample = sample(client, client.nodes()[0])
+        build = next((index.build for index in node_sample.indexes if index.name == info.name), None)
     state, fraction = ("unknown", 0.0) if build is None else (build.state, build.fraction)
     return Look(
         at_s,

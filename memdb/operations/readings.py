@@ -92,35 +92,35 @@ def facts(info: Reply) -> dict[str, str]:
     return {key: value for section in replies.info(info).values() for key, value in section.items()}
 
 
-def memory_and_load(reading: Reading, told: Mapping[str, str]) -> None:
+def memory_and_load(reading: Reading, info: Mapping[str, str]) -> None:
     """Figures of a plain INFO."""
     for name, figure in FIGURES.items():
         if figure.info:
-            reading.put(name, told.get(figure.info), f"INFO does not tell {figure.info}")
+            reading.put(name, info.get(figure.info), f"INFO does not tell {figure.info}")
     if reading.told.get("limit_bytes") == 0:
         del reading.told["limit_bytes"]
         reading.absent["limit_bytes"] = "no memory limit is set (maxmemory 0)"
-    buffers = [told[name] for name in ("mem_clients_slaves", "mem_replication_backlog") if name in told]
+    buffers = [info[name] for name in ("mem_clients_slaves", "mem_replication_backlog") if name in info]
     together = sum(map(replies.number, buffers)) if buffers else None
     reading.put("replication_buffer_bytes", together, "INFO tells neither of them")
     # The thread that runs commands, where it is told apart: the rest of the process saves and loads.
     names = ("used_cpu_user_main_thread", "used_cpu_sys_main_thread")
-    seconds = sum(replies.number(told[name]) for name in names) if told.keys() >= set(names) else None
+    seconds = sum(replies.number(info[name]) for name in names) if info.keys() >= set(names) else None
     reading.put("cpu_s", seconds, "INFO does not tell the CPU time of the main thread")
     # All threads: searches of valkey-search and MemoryDB run on others, and leave the main thread idle.
     both = ("used_cpu_user", "used_cpu_sys")
-    process = sum(replies.number(told[name]) for name in both) if told.keys() >= set(both) else None
+    process = sum(replies.number(info[name]) for name in both) if info.keys() >= set(both) else None
     reading.put("cpu_process_s", process, "INFO does not tell the CPU time of the process")
-    _keys(reading, told)
+    _keys(reading, info)
 
 
-def _keys(reading: Reading, told: Mapping[str, str]) -> None:
+def _keys(reading: Reading, info: Mapping[str, str]) -> None:
     spaces = [
         _parts(value)
-        for name, value in told.items()
+        for name, value in info.items()
         if name.startswith("db") and whole_number(name[2:]) is not None
     ]
-    if spaces or "keyspace_hits" in told:  # a server without keys has no line of them
+    if spaces or "keyspace_hits" in info:  # a server without keys has no line of them
         keys, with_ttl = (
             sum(replies.number(space.get(name), 0.0) for space in spaces) for name in ("keys", "expires")
         )
@@ -133,16 +133,16 @@ def _keys(reading: Reading, told: Mapping[str, str]) -> None:
         reading.absent["keys"] = reading.absent["keys_with_ttl"] = "INFO does not tell the keyspace"
 
 
-def search_memory(reading: Reading, told: Mapping[str, str]) -> None:
+def search_memory(reading: Reading, info: Mapping[str, str]) -> None:
     """What all indexes of the node hold together: MemoryDB and valkey-search, or RediSearch."""
     names = ("search_used_memory_bytes", "search_used_memory_indexes")
-    field_ = next((name for name in names if told.get(name)), "")
+    field_ = next((name for name in names if info.get(name)), "")
     why = "INFO has no figure of the indexes' memory"
-    reading.put("search_bytes", told.get(field_), why, source=f"INFO {field_}")
+    reading.put("search_bytes", info.get(field_), why, source=f"INFO {field_}")
     for name, told_as in (("cpu_readers", "search_used_read_cpu"), ("cpu_writers", "search_used_write_cpu")):
-        if told_as in told:  # valkey-search alone tells its threads
-            reading.put(name, told[told_as], "INFO tells no number")
-    latency = _parts(told.get("search_hnsw_vector_index_search_latency_usec", ""))
+        if told_as in info:  # valkey-search alone tells its threads
+            reading.put(name, info[told_as], "INFO tells no number")
+    latency = _parts(info.get("search_hnsw_vector_index_search_latency_usec", ""))
     for name in ("p50", "p99"):
         if name in latency:  # valkey-search, of all searches since it started
             reading.put(f"knn_{name}_us", latency[name], "INFO tells no number")
@@ -163,14 +163,14 @@ def kind_of(command: str) -> str:
 def commands(reading: Reading, reply: Reply) -> None:
     """Commandstats: calls by kind, and calls and µs of FT.SEARCH."""
     wanted = ("searches", "search_us", *(f"calls_{kind}" for kind in KINDS))
-    told = facts(reply)
-    if not told:
+    stats = facts(reply)
+    if not stats:
         why = str(reply) if isinstance(reply, MemDBError) else "INFO has no section commandstats"
         reading.absent.update(dict.fromkeys(wanted, why))
         return
     # A command that nobody has sent yet has no line: that is zero, not absent.
     counted = dict.fromkeys(wanted, 0.0)
-    for name, value in told.items():
+    for name, value in stats.items():
         if name.startswith("cmdstat_"):
             command, parts = name.removeprefix("cmdstat_"), _parts(value)
             calls = replies.number(parts.get("calls"), 0.0)
@@ -222,11 +222,11 @@ def _cumulative(counts: Histogram) -> bool:
     )
 
 
-def following(told: Mapping[str, str]) -> tuple[Following, ...]:
+def following(info: Mapping[str, str]) -> tuple[Following, ...]:
     """The replicas that INFO of a primary lists, with how far they are behind."""
-    written = replies.number(told.get("master_repl_offset"), 0.0)
+    written = replies.number(info.get("master_repl_offset"), 0.0)
     replicas = []
-    for name, value in told.items():
+    for name, value in info.items():
         if re.fullmatch(r"(slave|replica)\d+", name):
             replica = _parts(value)
             behind = max(0.0, written - replies.number(replica.get("offset"), written))

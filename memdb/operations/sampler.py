@@ -124,9 +124,9 @@ class Sampler:
             samples = sample_all(client)
         except MemDBError as exc:
             # Nobody says who the nodes are: those that were known are silent.
-            known = list(self._before.values()) or [Sample(self.target.address, "primary", 0.0)]
+            earlier = list(self._before.values()) or [Sample(self.target.address, "primary", 0.0)]
             now = time.monotonic()
-            samples = tuple(Sample(node.address, node.role, now, problem=str(exc)) for node in known)
+            samples = tuple(Sample(node.address, node.role, now, problem=str(exc)) for node in earlier)
         at = time.time()
         rated = [
             (
@@ -137,7 +137,7 @@ class Sampler:
             )
             for sample in samples
         ]
-        seen = events.happened(at, self._before, samples)
+        events_seen = events.happened(at, self._before, samples)
         self._before = {
             sample.address: events.carried(self._before.get(sample.address), sample) for sample in samples
         }
@@ -145,7 +145,7 @@ class Sampler:
         limits = thresholds_of(writer.kept(THRESHOLDS))
         strict, mild = self._judged(samples, limits)
         after, changes = alerts.step(standing, at, strict, mild)
-        told = [
+        alert_events = [
             Event(
                 at,
                 c.alert.node,
@@ -155,7 +155,7 @@ class Sampler:
             )
             for c in changes
         ]
-        writer.add(at, rated, [*seen, *told, *self._delivered()])
+        writer.add(at, rated, [*events_seen, *alert_events, *self._delivered()])
         if after != standing:
             writer.keep(ALERTS, alerts.facts(after))
         self._tell(changes)
@@ -208,10 +208,10 @@ class Sampler:
         return () if self._webhook is None else self._webhook.failures()
 
 
-def thresholds_of(told: object) -> Thresholds:
+def thresholds_of(stored: object) -> Thresholds:
     """Thresholds as they were kept; the defaults where there are none."""
     try:
-        limits: Thresholds = files.typed(told, Thresholds)
+        limits: Thresholds = files.typed(stored, Thresholds)
     except (ValidationError, MemDBError):  # of another version
         return Thresholds()
     return limits

@@ -79,12 +79,12 @@ def sample(client: Client, node: Node) -> Sample:
     except MemDBError as exc:
         return Sample(node.address, node.role, time.monotonic(), problem=str(exc))
     node_reading = Reading()
-    told = readings.facts(info)
+    info_facts = readings.facts(info)
     if isinstance(info, NotAllowed):
         node_reading.absent["INFO"] = str(info)
     else:
-        readings.memory_and_load(node_reading, told)
-    _client_limit(node_reading, told, config)
+        readings.memory_and_load(node_reading, info_facts)
+    _client_limit(node_reading, info_facts, config)
     readings.commands(node_reading, commands)
     searching = {**readings.facts(search), **readings.facts(modules)}
     readings.search_memory(node_reading, searching)
@@ -100,29 +100,29 @@ def sample(client: Client, node: Node) -> Sample:
         node.address,
         node.role,
         at,
-        told.get("run_id", ""),
+        info_facts.get("run_id", ""),
         node_reading.told,
         node_reading.absent,
         indexes,
-        told.get("master_link_status", "") if told.get("role") == "slave" else "",
+        info_facts.get("master_link_status", "") if info_facts.get("role") == "slave" else "",
         "",
-        readings.following(told),
+        readings.following(info_facts),
         histograms,
         (time.perf_counter() - began) * 1000,
         frozenset(node_reading.impossible),
-        told.get("mem_allocator", ""),
+        info_facts.get("mem_allocator", ""),
     )
 
 
-def _client_limit(node_reading: Reading, told: Mapping[str, str], config: Reply) -> None:
+def _client_limit(node_reading: Reading, info: Mapping[str, str], config: Reply) -> None:
     if isinstance(config, MemDBError):
         node_reading.absent["client_limit"] = str(config)
     else:
         value = replies.pairs(config).get("maxclients")
         node_reading.put("client_limit", value, "CONFIG GET maxclients is empty")
-    if "maxclients" in told:  # told by INFO too, also where CONFIG is refused
+    if "maxclients" in info:  # told by INFO too, also where CONFIG is refused
         node_reading.absent.pop("client_limit", None)
-        node_reading.put("client_limit", told["maxclients"], "INFO does not tell maxclients")
+        node_reading.put("client_limit", info["maxclients"], "INFO does not tell maxclients")
 
 
 def _whole_indexes(node_reading: Reading, indexes: tuple[IndexInfo, ...]) -> None:
@@ -151,7 +151,7 @@ def _slow_log(node_reading: Reading, reply: Reply) -> None:
 
 
 def _indexes(
-    there: Client, listed: list[Reply], told: Mapping[str, str], node_reading: Reading
+    there: Client, listed: list[Reply], info: Mapping[str, str], node_reading: Reading
 ) -> tuple[IndexInfo, ...]:
     names = [replies.text(name) for name in listed]
     try:
@@ -165,7 +165,7 @@ def _indexes(
         if isinstance(reply, MemDBError):  # dropped since it was listed, or refused
             node_reading.absent[f"index {name}"] = str(reply)
             continue
-        infos.append(reading(name, reply, told))
+        infos.append(reading(name, reply, info))
         for figure, why in infos[-1].absent.items():
             node_reading.refuse(f"{figure} of index {name}", why)
     return tuple(infos)

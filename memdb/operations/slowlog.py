@@ -49,11 +49,11 @@ def _read(entry: list[Reply]) -> SlowCommand:
     number, at, us, args = entry[:_LEAST]
     words = [replies.text(word) for word in replies.items(args)]
     command = words[0].upper() if words else "?"
-    shown = words[1:3] if command.startswith("FT.") else words[1:2]
+    words_shown = words[1:3] if command.startswith("FT.") else words[1:2]
     return SlowCommand(
         replies.integer(number),
         _or_nan(at, SECONDS),
         _or_nan(us, MICROSECONDS) / 1000,
         command,
-        line(" ".join(shown), _WHAT),
+        line(" ".join(words_shown), _WHAT),
     )

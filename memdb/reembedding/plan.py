@@ -235,8 +235,8 @@ def spec_of(info: IndexInfo, request: ReembedRequest, dimension: int) -> IndexSp
         elif each.kind == "TEXT":
             fields.append(TextField(each.name, each.identifier))
     kind: Literal["JSON", "HASH"] = "JSON" if info.on == "JSON" else "HASH"
-    kept = prefixes if request.prefix else info.prefixes
-    return IndexSpec(request.new_index, (*fields, vector), kept, kind, info.rules)
+    prefixes_indexed = prefixes if request.prefix else info.prefixes
+    return IndexSpec(request.new_index, (*fields, vector), prefixes_indexed, kind, info.rules)
 
 
 def texts_of(client: Client, info: IndexInfo, fields: Sequence[Field], keys: Sequence[str]) -> list[str]:
@@ -251,21 +251,21 @@ def texts_of(client: Client, info: IndexInfo, fields: Sequence[Field], keys: Seq
 def _texts(info: IndexInfo, request: ReembedRequest) -> tuple[Field, ...]:
     if request.texts:
         return tuple(_named(info, name) for name in request.texts)
-    if not (known := info.of_kind("TEXT")):
+    if not (text_fields := info.of_kind("TEXT")):
         raise BadInput(
             f"'{line(info.name)}' has no TEXT field.", "Name the fields that hold the text with --text."
         )
     # Engines tell the fields of one index in different orders; the texts must not depend on it.
-    return tuple(sorted(known, key=lambda field: (not is_title(field.name), field.name)))
+    return tuple(sorted(text_fields, key=lambda field: (not is_title(field.name), field.name)))
 
 
 def _named(info: IndexInfo, name: str) -> Field:
     """A field of the index, or one that the documents alone have."""
-    known = next((f for f in info.fields if name in (f.name, f.identifier)), None)
-    if known is not None and known.kind == "VECTOR":
+    named_field = next((f for f in info.fields if name in (f.name, f.identifier)), None)
+    if named_field is not None and named_field.kind == "VECTOR":
         raise BadInput(f"'{line(name)}' holds vectors, no text.", "Name a field with text.")
     path = f"$.{name}" if info.on == "JSON" and not name.startswith("$") else name
-    return known or Field(name, path, "TEXT")
+    return named_field or Field(name, path, "TEXT")
 
 
 def _memory(

@@ -72,9 +72,11 @@ def remove(client: Client, request: ReembedRequest, *, typed: str, report: Repor
     removed = 0
     for keys in _keys(client, new):
         report(_STAGE, removed, max(removed, new.documents))
-        held = client.pipeline([_holds(request, new, key) for key in keys])
+        present = client.pipeline([_holds(request, new, key) for key in keys])
         # What begins the same and holds no new vector was not written by a re-embedding: it stays.
-        ours = [key for key, there in zip(keys, held, strict=True) if there not in (None, 0, b"[]", "[]", [])]
+        ours = [
+            key for key, there in zip(keys, present, strict=True) if there not in (None, 0, b"[]", "[]", [])
+        ]
         answers = client.pipeline([_gone(request, new, key) for key in ours])
         removed += sum(replies.integer(answer) > 0 for answer in answers)
     index.drop(client, new.name)

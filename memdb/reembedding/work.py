@@ -48,28 +48,28 @@ class Reembedded:
 
     @property
     def words(self) -> str:
-        """For people, in one or two sentences."""
-        done = f"Embedded {self.written:,} documents again"
+        """For people, in one or two whats."""
+        embedded = f"Embedded {self.written:,} documents again"
         there = f"; {self.there:,} were done before" if self.there else ""
         rest = [
             f"{self.without_text:,} have no text" if self.without_text else "",
             f"{self.gone:,} were gone" if self.gone else "",
             f"of {self.cut:,} the beginning counts, since the model takes no more" if self.cut else "",
         ]
-        said = f"{done}{there}" + "".join(f", {part}" for part in rest if part)
+        what = f"{embedded}{there}" + "".join(f", {part}" for part in rest if part)
         if self.ended:
-            return f"{said}. It ended early: {self.ended.rstrip('.')}. Run it again: it goes on where it was."
-        return f"{said} ({self.spent.words})."
+            return f"{what}. It ended early: {self.ended.rstrip('.')}. Run it again: it goes on where it was."
+        return f"{what} ({self.spent.words})."
 
 
 def reembed(
-    client: Client, made: Plan, embedder: Embedder, *, typed: str, report: Report = silent
+    client: Client, work_plan: Plan, embedder: Embedder, *, typed: str, report: Report = silent
 ) -> Reembedded:
     """Create the new index and embed every document that has no new vector yet.
 
     Args:
         client: of a writable target.
-        made: the plan, looked at and agreed to.
+        work_plan: the plan, looked at and agreed to.
         embedder: its model.
         typed: the name of the old index as the user typed it.
         report: progress; may raise Cancelled. What was written stays.
@@ -88,14 +88,14 @@ def reembed(
         raise ReadOnlyTarget(
             "HSET", "This target is read-only; embedding again writes to it.", "Open it writable."
         )
-    if typed.strip() != made.base.name:
+    if typed.strip() != work_plan.base.name:
         raise BadInput(
-            f"The name typed is '{line(typed)}', not '{line(made.base.name)}'.",
+            f"The name typed is '{line(typed)}', not '{line(work_plan.base.name)}'.",
             "Type the whole name of the index to go on.",
         )
-    if made.refusals:
-        raise BadInput(made.refusals[0], " ".join(made.refusals[1:]))
-    return _Work(client, made, embedder, report).run()
+    if work_plan.refusals:
+        raise BadInput(work_plan.refusals[0], " ".join(work_plan.refusals[1:]))
+    return _Work(client, work_plan, embedder, report).run()
 
 
 def has_aliases(client: Client) -> bool:
@@ -111,11 +111,11 @@ def has_aliases(client: Client) -> bool:
 
 
 class _Work:
-    def __init__(self, client: Client, made: Plan, embedder: Embedder, report: Report) -> None:
-        self.client, self.plan, self.embedder, self.report = client, made, embedder, report
-        self.json = made.base.on == "JSON"
-        self.path = f"$.{made.request.field}" if self.json else made.request.field
-        self.old = {field.identifier for field in made.base.of_kind("VECTOR")}
+    def __init__(self, client: Client, work_plan: Plan, embedder: Embedder, report: Report) -> None:
+        self.client, self.plan, self.embedder, self.report = client, work_plan, embedder, report
+        self.json = work_plan.base.on == "JSON"
+        self.path = f"$.{work_plan.request.field}" if self.json else work_plan.request.field
+        self.old = {field.identifier for field in work_plan.base.of_kind("VECTOR")}
         self.written = self.there = self.without_text = self.gone = self.cut = 0
         self.spent = Spent()
 
@@ -171,15 +171,19 @@ class _Work:
 
     def _same_model(self, keys: Sequence[str]) -> None:
         """That new vectors which are there already are this model's, of these texts."""
-        done = [key for key, there in zip(keys[:AT_ONCE], self._done(keys[:AT_ONCE]), strict=True) if there]
-        texts = texts_of(self.client, self.plan.base, self.plan.texts, done[:_CHECKED])
-        pairs = [(key, text) for key, text in zip(done, texts, strict=False) if text]
+        finished = [
+            key for key, there in zip(keys[:AT_ONCE], self._done(keys[:AT_ONCE]), strict=True) if there
+        ]
+        texts = texts_of(self.client, self.plan.base, self.plan.texts, finished[:_CHECKED])
+        pairs = [(key, text) for key, text in zip(finished, texts, strict=False) if text]
         if not pairs:
             return
         again = distance.prepared(self.embedder.embed([text for _, text in pairs], "document"), "COSINE")
         rows = [self._held(key) for key, _ in pairs]
-        held = distance.prepared(np.stack(rows), "COSINE") if len({row.shape for row in rows}) == 1 else None
-        if held is None or held.shape != again.shape or np.median((held * again).sum(axis=1)) < _SAME:
+        stored = (
+            distance.prepared(np.stack(rows), "COSINE") if len({row.shape for row in rows}) == 1 else None
+        )
+        if stored is None or stored.shape != again.shape or np.median((stored * again).sum(axis=1)) < _SAME:
             raise BadInput(
                 f"The field '{line(self.plan.request.field)}' holds vectors of another model or other texts.",
                 "Give another field or prefix, or the model and texts that it was begun with.",
@@ -210,8 +214,8 @@ class _Work:
         size = self.plan.dimension * 4
         if self.json:
             return [reply is not None and replies.text(reply) != "[]" for reply in self._vectors(keys)]
-        told = self.client.pipeline([("HSTRLEN", self._place(key), self.path) for key in keys])
-        lengths = [replies.integer(length) for length in told]
+        replies_of = self.client.pipeline([("HSTRLEN", self._place(key), self.path) for key in keys])
+        lengths = [replies.integer(length) for length in replies_of]
         for key, length in zip(keys, lengths, strict=True):
             if length not in (0, size):
                 raise BadInput(
@@ -232,14 +236,14 @@ class _Work:
                 )
 
     def _step(self, keys: Sequence[str]) -> None:
-        done = self._done(keys)
-        self.there += sum(done)
-        left = [key for key, there in zip(keys, done, strict=True) if not there]
+        finished = self._done(keys)
+        self.there += sum(finished)
+        undone = [key for key, there in zip(keys, finished, strict=True) if not there]
         if self.plan.request.prefix:
-            self._own(left)
-        read = texts_of(self.client, self.plan.base, self.plan.texts, left)
-        pairs = [(key, text) for key, text in zip(left, read, strict=True) if text.strip()]
-        self.without_text += len(left) - len(pairs)
+            self._own(undone)
+        read = texts_of(self.client, self.plan.base, self.plan.texts, undone)
+        pairs = [(key, text) for key, text in zip(undone, read, strict=True) if text.strip()]
+        self.without_text += len(undone) - len(pairs)
         if not pairs:
             return
         embedded = self.embedder.ask([text for _, text in pairs], "document", report=self._within)
@@ -253,9 +257,9 @@ class _Work:
         self.cut += len(embedded.cut)
         some = [key for key, _ in pairs]
         write = self._copied if self.plan.request.prefix else self._added
-        kept = write(some, embedded.vectors)
-        self.written += kept
-        self.gone += len(some) - kept
+        written = write(some, embedded.vectors)
+        self.written += written
+        self.gone += len(some) - written
 
     def _within(self, stage: str, done: int, total: int) -> None:
         """A cancel ends the work between two calls of the model as well."""
@@ -286,15 +290,15 @@ class _Work:
         """Write copies with the new field in the place of the old vectors, as long to live: how many."""
         lives = self.client.pipeline([("PTTL", key) for key in keys])
         if self.json:
-            held = self.client.pipeline([("JSON.GET", key, "$") for key in keys])
+            documents = self.client.pipeline([("JSON.GET", key, "$") for key in keys])
         else:
-            held = self.client.pipeline([("HGETALL", key) for key in keys])
+            documents = self.client.pipeline([("HGETALL", key) for key in keys])
         groups: list[tuple[Command, ...]] = []
-        for key, whole, life, row in zip(keys, held, lives, vectors, strict=True):
+        for key, whole, life, row in zip(keys, documents, lives, vectors, strict=True):
             command = self._copy(key, whole, row)
-            left = replies.integer(life)
-            if command is not None and left != -2:
-                groups.append((command, *([("PEXPIRE", self._place(key), left)] if left > 0 else [])))
+            pttl = replies.integer(life)
+            if command is not None and pttl != -2:
+                groups.append((command, *([("PEXPIRE", self._place(key), pttl)] if pttl > 0 else [])))
         self.client.transactions(groups)
         return len(groups)
 
@@ -303,9 +307,9 @@ class _Work:
             document = json.loads(replies.text(whole))[0] if whole is not None else None
             if not isinstance(document, dict):
                 return None
-            kept = {name: value for name, value in document.items() if f"$.{name}" not in self.old}
-            made = kept | {self.plan.request.field: row.tolist()}
-            return ("JSON.SET", self._place(key), "$", json.dumps(made))
+            others = {name: value for name, value in document.items() if f"$.{name}" not in self.old}
+            copied = others | {self.plan.request.field: row.tolist()}
+            return ("JSON.SET", self._place(key), "$", json.dumps(copied))
         fields = replies.pairs(whole)
         if not fields:
             return None

@@ -98,7 +98,7 @@ def hits(way: Way, texts: Sequence[str], vectors: Floats | None) -> Hits:
 def _near(way: Way, vectors: Floats | None) -> list[list[str]]:
     assert vectors is not None  # noqa: S101  # `prepared` asks for a model
     setting, request = way.setting, way.request
-    made = load.questions(
+    loaded = load.questions(
         way.client,
         way.info,
         SweepRequest(way.info.name, setting.field),
@@ -107,7 +107,7 @@ def _near(way: Way, vectors: Floats | None) -> list[list[str]]:
         k=request.k,
         condition=request.filter,
     )
-    return [keys for batch in load.answers(way.client, made, lambda _: None) for keys, _ in batch]
+    return [keys for batch in load.answers(way.client, loaded, lambda _: None) for keys, _ in batch]
 
 
 def _by_words(way: Way, texts: Sequence[str], vectors: Floats | None) -> list[list[str]]:
@@ -117,8 +117,8 @@ def _by_words(way: Way, texts: Sequence[str], vectors: Floats | None) -> list[li
         text = texts[place]
         none = not words.question_words(client.server.dialect, info, text)
         if vectors is None:
-            asked = WordsRequest(info.name, text, request.k, request.filter)
-            return [] if none else list(words.words(client, info, asked).keys)
+            by_words = WordsRequest(info.name, text, request.k, request.filter)
+            return [] if none else list(words.words(client, info, by_words).keys)
         vector = vector_param(vectors[place])
         near = KnnRequest(info.name, vector, way.setting.field, request.k, _ef(way), request.filter)
         if none:

@@ -22,7 +22,7 @@ MUCH_UNJUDGED = 0.2  # a difference of so much of the hits may itself make a set
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class MeanDifference:
     """By how much one setting's mean exceeds another's, over the same questions."""
 
     first: int  # places of the settings
@@ -64,7 +64,7 @@ def mean(run: Evaluation, setting: int, measure: str = "ndcg") -> Interval:
     return intervals.mean(values(run, setting, measure), run.request.confidence)
 
 
-def difference(run: Evaluation, first: int, second: int, measure: str = "ndcg") -> Difference:
+def difference(run: Evaluation, first: int, second: int, measure: str = "ndcg") -> MeanDifference:
     """The second setting less the first, paired.
 
     All pairs of settings hold together with the request's confidence (Bonferroni), so that the best may be
@@ -73,10 +73,10 @@ def difference(run: Evaluation, first: int, second: int, measure: str = "ndcg") 
     pairs = math.comb(len(run.answers), 2)
     confidence = 1 - (1 - run.request.confidence) / pairs
     a, b = (values(run, place, measure) for place in (first, second))
-    return Difference(first, second, measure, intervals.paired(b, a, confidence))
+    return MeanDifference(first, second, measure, intervals.paired(b, a, confidence))
 
 
-def differences(run: Evaluation, measure: str = "ndcg") -> tuple[Difference, ...]:
+def differences(run: Evaluation, measure: str = "ndcg") -> tuple[MeanDifference, ...]:
     """Of every pair, the earlier named setting as the base."""
     return tuple(difference(run, a, b, measure) for a, b in combinations(range(len(run.answers)), 2))
 
@@ -103,24 +103,26 @@ def conclusion(run: Evaluation) -> str:
     others = [difference(run, place, leading) for place in range(len(run.answers)) if place != leading]
     top = run.names[leading]
     got = mean(run, leading).mean
-    told = [
+    margins = [
         f"{run.names[each.first]} {mean(run, each.first).mean:.3f}, {_signed(each.interval)}"
         for each in others
     ]
     if all(each.clear for each in others):
         rivals = _listed([run.names[each.first] for each in others])
-        said = f"{top} is better than {rivals} with {sure}: {measure} {got:.3f} against {'; '.join(told)}"
+        sentence = (
+            f"{top} is better than {rivals} with {sure}: {measure} {got:.3f} against {'; '.join(margins)}"
+        )
     elif all(not np.any(values(run, each.first) != values(run, leading)) for each in others):
         return (
             f"No difference: every setting has the same {measure} for each of {over}, {got:.3f} in the mean."
         )
     else:
         open_ = _listed([run.names[each.first] for each in others if not each.clear])
-        said = (
+        sentence = (
             f"{top} has the highest {measure}, {got:.3f}, but whether it is better than {open_} is open "
-            f"with {sure}: {'; '.join(told)}"
+            f"with {sure}: {'; '.join(margins)}"
         )
-    return f"{said}, over {over}." + _needed(run, leading, others) + _unjudged(run, leading) + _few(count)
+    return f"{sentence}, over {over}." + _needed(run, leading, others) + _unjudged(run, leading) + _few(count)
 
 
 def worst(run: Evaluation, setting: int, measure: str = "ndcg") -> NDArray[np.intp]:
@@ -152,9 +154,9 @@ def diff(earlier: Evaluation, later: Evaluation) -> Diffed:
             f"Run {earlier.id} asked none of these {len(later.questions):,} questions.",
             "Compare runs over the same questions.",
         )
-    now = _only(later, [row for _, row in rows], later)
-    then = _only(earlier, [row for row, _ in rows], now)
-    a, b = values(then, 0), values(now, 0)
+    latest = _only(later, [row for _, row in rows], later)
+    then = _only(earlier, [row for row, _ in rows], latest)
+    a, b = values(then, 0), values(latest, 0)
     interval = intervals.paired(b, a, later.request.confidence)
     common = f"{len(rows):,} question{'' if len(rows) == 1 else 's'} of both"
     verdict = (
@@ -165,7 +167,7 @@ def diff(earlier: Evaluation, later: Evaluation) -> Diffed:
         f"{measure} {float(b.mean()):.3f} is {verdict} the {float(a.mean()):.3f} of run {earlier.id}: "
         f"{_signed(interval)} with {later.request.confidence * 100:g} % confidence, over {common}."
     )
-    return Diffed(now.questions, a, b, interval, later.request.confidence, words)
+    return Diffed(latest.questions, a, b, interval, later.request.confidence, words)
 
 
 def _only(run: Evaluation, rows: Sequence[int], labels: Evaluation) -> Evaluation:
@@ -193,7 +195,7 @@ def _few(count: int) -> str:
     return f" {counted(count, 'question')} cannot say much; judge more." if count < ENOUGH else ""
 
 
-def _needed(run: Evaluation, leading: int, others: Sequence[Difference]) -> str:
+def _needed(run: Evaluation, leading: int, others: Sequence[MeanDifference]) -> str:
     """About how many questions would show a difference of the size that was seen."""
     still = [each for each in others if not each.clear and each.interval.mean > 0]
     if not still:
@@ -213,14 +215,14 @@ def _unjudged(run: Evaluation, leading: int) -> str:
     more = [i for i, each in enumerate(share) if each - share[leading] > MUCH_UNJUDGED]
     if not more:
         return ""
-    told = ", ".join(f"{run.names[i]} {share[i]:.0%}" for i in (leading, *more))
-    return f" Unjudged hits count as not relevant, and their share differs ({told}): judge them first."
+    shares = ", ".join(f"{run.names[i]} {share[i]:.0%}" for i in (leading, *more))
+    return f" Unjudged hits count as not relevant, and their share differs ({shares}): judge them first."
 
 
 __all__ = [
     "MEASURES",
     "Diffed",
-    "Difference",
+    "MeanDifference",
     "best",
     "conclusion",
     "diff",

@@ -26,7 +26,7 @@ from memdb.relevance import ask, store
 from memdb.relevance.ask import Way
 from memdb.relevance.exchange import MOST_QUESTIONS
 from memdb.relevance.labels import Judgements
-from memdb.relevance.run import MOST_HITS, Answered, Evaluation, EvaluationRequest, Setting
+from memdb.relevance.run import MOST_HITS, Evaluation, EvaluationRequest, Setting, SettingAnswers
 from memdb.shelf import now_and_then
 from memdb.vectors.anew import Watched
 from memdb.vectors.index import IndexInfo, index_info
@@ -147,12 +147,12 @@ class _Work:
         """All questions, batch by batch; where a model is elsewhere, it has the next batch meanwhile."""
         # Each once, though several settings ask with it.
         of_ways = [None if way.embedder is None else way.embedder.identity for way in self.ways]
-        known = {
+        answered_of = {
             name: way.embedder
             for name, way in zip(of_ways, self.ways, strict=True)
             if name is not None and way.embedder is not None
         }
-        names, models = list(known), list(known.values())
+        names, models = list(answered_of), list(answered_of.values())
         total = len(self.questions) * len(self.ways)
         report(_STAGE, 0, total)
         with ThreadPoolExecutor(1, "embed") as thread:
@@ -191,9 +191,9 @@ class _Work:
         and end."""
         for name in sorted({way.setting.index for way in self.ways} - self.unfinished):
             with contextlib.suppress(MemDBError):  # what is wrong stops the next search, and is told there
-                now, watched = index_info(self.client, name), self.watched[name]
-                again = watched.certain(now)
-                if missing := now.unfinished or again:
+                current, watched = index_info(self.client, name), self.watched[name]
+                again = watched.certain(current)
+                if missing := current.unfinished or again:
                     self.unfinished.add(name)
                     self.notes.append(f"While questions were asked: {missing}")
                 elif perhaps := watched.possible():
@@ -209,11 +209,15 @@ class _Work:
             MemDBError: the server does not answer.
         """
         run = self.made(partial=partial)
-        wanted = list(dict.fromkeys(key for known in run.grades for key, grade in known.items() if grade > 0))
-        held: dict[str, set[str]] = {}  # by what is left out of keys: the labelled documents that are there
+        wanted = list(
+            dict.fromkeys(key for judged in run.grades for key, grade in judged.items() if grade > 0)
+        )
+        keys_present: dict[
+            str, set[str]
+        ] = {}  # by what is left out of keys: the labelled documents that are there
         for answered in run.answers:
-            held.setdefault(answered.setting.strip, set()).update(*answered.hits)
-        for strip, there in held.items():
+            keys_present.setdefault(answered.setting.strip, set()).update(*answered.hits)
+        for strip, there in keys_present.items():
             keys = [key for key in wanted if key not in there]
             for start in range(0, len(keys), _LOOKED_AT_ONCE):
                 some = keys[start : start + _LOOKED_AT_ONCE]
@@ -222,7 +226,7 @@ class _Work:
         present = []  # of each way: those that are there and under the prefixes of its index
         for way in self.ways:
             strip, prefixes = way.setting.strip, tuple(way.info.prefixes) or ("",)
-            there = held[strip]
+            there = keys_present[strip]
             present.append({key for key in wanted if key in there and f"{strip}{key}".startswith(prefixes)})
         somewhere = set().union(*present)
         notes = list(run.notes)
@@ -238,11 +242,11 @@ class _Work:
                 notes.append(_absent(lacking, wanted, f"not in '{line(name, 80)}'", "It cannot return them"))
         if not lost:
             return replace(run, notes=tuple(notes))
-        grades = tuple({key: g for key, g in known.items() if key not in lost} for known in run.grades)
+        grades = tuple({key: g for key, g in judged.items() if key not in lost} for judged in run.grades)
         rows = [
             row
-            for row, known in enumerate(grades)
-            if any(grade >= run.request.relevant for grade in known.values())
+            for row, judged in enumerate(grades)
+            if any(grade >= run.request.relevant for grade in judged.values())
         ]
         if not rows:
             raise BadInput(
@@ -287,7 +291,7 @@ class _Work:
             questions=self.questions[: self.done],
             grades=self.grades[: self.done],
             answers=tuple(
-                Answered(way.setting, tuple(hits[: self.done]), took)
+                SettingAnswers(way.setting, tuple(hits[: self.done]), took)
                 for way, hits, took in zip(self.ways, self.hits, self.took, strict=True)
             ),
             notes=(*self.notes, *(_cut(name, count) for name, count in self.cut.items() if count)),
@@ -313,9 +317,9 @@ def _prepared(client: Client, request: EvaluationRequest, judged: Judgements, em
     notes = [*judged.notes, *(info.unfinished for info in infos.values() if info.unfinished)]
     grades = judged.grades
     able = {
-        identity: known
-        for identity, known in grades.items()
-        if any(grade >= request.relevant for grade in known.values())
+        identity: judged
+        for identity, judged in grades.items()
+        if any(grade >= request.relevant for grade in judged.values())
     }
     if not able:
         raise BadInput(

@@ -98,10 +98,10 @@ def read_qrels(name: str, content: bytes) -> list[Graded]:
         if not question or not key:
             raise _wrong(name, number, "it names no question or no document", "Give both.")
         value = _grade(name, number, grade)
-        made = Graded(question, key, value, time)
-        if graded.setdefault((question, key), made).grade != value:
-            told = f"'{line(key, 80)}' has another grade for this question above"
-            raise _wrong(name, number, told, "Leave the grade that holds.")
+        judgement = Graded(question, key, value, time)
+        if graded.setdefault((question, key), judgement).grade != value:
+            problem = f"'{line(key, 80)}' has another grade for this question above"
+            raise _wrong(name, number, problem, "Leave the grade that holds.")
         if len(graded) > MOST_LABELS:
             raise BadInput(f"{line(name)} holds more than {MOST_LABELS:,} grades.", "Give fewer.")
     if not graded:
@@ -254,9 +254,9 @@ def _qrels(name: str, content: bytes) -> Iterator[tuple[int, str, str, str, str]
             continue
         match = _TREC.fullmatch(raw.strip(" \t\r"))
         if match is None:
-            told = f"'{line(raw, 80)}' is no line of qrels"
+            problem = f"'{line(raw, 80)}' is no line of qrels"
             hint = "TREC: question 0 document grade. BEIR and CSV have a head: query-id, corpus-id, score."
-            raise _wrong(name, number, told, hint)
+            raise _wrong(name, number, problem, hint)
         question, _, key, grade = match.groups()
         yield number, question, key, grade, ""
 
@@ -277,10 +277,10 @@ def _rows(name: str, text: str, separator: str, columns: int) -> Iterator[tuple[
             if not any(cell.strip() for cell in row):
                 continue
             if below and len(row) < columns:
-                told = (
+                problem = (
                     f"it has {len(row)} {'column' if len(row) == 1 else 'columns'}, and {columns} are needed"
                 )
-                raise _wrong(name, reader.line_num, told, "Correct the line.")
+                raise _wrong(name, reader.line_num, problem, "Correct the line.")
             if below:
                 yield reader.line_num, row
             below = True
@@ -343,5 +343,5 @@ def _most(what: str) -> str:
     return f"At most {MOST_TEXT:,} {what} are taken."
 
 
-def _wrong(name: str, number: int, told: str, hint: str) -> BadInput:
-    return BadInput(f"{line(name)}, line {number:,}: {told}.", hint)
+def _wrong(name: str, number: int, problem: str, hint: str) -> BadInput:
+    return BadInput(f"{line(name)}, line {number:,}: {problem}.", hint)

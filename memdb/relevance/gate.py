@@ -22,9 +22,9 @@ class Verdict:
 def at_least(run: Evaluation, ndcg: float) -> Verdict:
     """Whether the mean nDCG@k of these questions is at least so much."""
     got = float(np.mean(compare.values(run, 0))) if run.questions else 0.0
-    kept = bool(run.questions) and got >= ndcg
+    reached = bool(run.questions) and got >= ndcg
     mean = f"{name('ndcg', run.request.k)} of {run.names[0]} is {got:.4f}"
-    return Verdict(kept, f"{mean}, {'at least' if kept else 'below'} the {ndcg:g} asked for.")
+    return Verdict(reached, f"{mean}, {'at least' if reached else 'below'} the {ndcg:g} asked for.")
 
 
 def not_below(run: Evaluation, earlier: Evaluation) -> Verdict:

@@ -100,8 +100,8 @@ def judge(home: Path, question: str, key: str, grade: int | None) -> tuple[Label
         BadInput: the question is blank or too long, the grade is none, or there are too many labels.
         NotKept: the file cannot be written.
     """
-    made = () if grade is None else (checked(question, key, grade, now()),)
-    return _changed(home, made, without=((question.strip(), key),))
+    changed = () if grade is None else (checked(question, key, grade, now()),)
+    return _changed(home, changed, without=((question.strip(), key),))
 
 
 def add(home: Path, more: Sequence[Label]) -> tuple[Label, ...]:
@@ -165,15 +165,15 @@ def _changed(home: Path, more: Sequence[Label], without: Sequence[tuple[str, str
             if os.path.lexists(path(home)):  # it could not be set aside: it is not written over
                 raise
             before = ()
-        kept = {(label.question, label.key): label for label in before}
+        label_of = {(label.question, label.key): label for label in before}
         for place in (*without, *((label.question, label.key) for label in more)):
-            kept.pop(place, None)
-        kept |= {(label.question, label.key): label for label in more}
-        if len(kept) > MOST:
-            raise BadInput(f"There would be {len(kept):,} labels.", f"At most {MOST:,} are kept.")
-        rows = [[label.question, label.key, label.grade, label.time] for label in kept.values()]
+            label_of.pop(place, None)
+        label_of |= {(label.question, label.key): label for label in more}
+        if len(label_of) > MOST:
+            raise BadInput(f"There would be {len(label_of):,} labels.", f"At most {MOST:,} are kept.")
+        rows = [[label.question, label.key, label.grade, label.time] for label in label_of.values()]
         files.write(path(home), json_text({"format": FORMAT, "labels": rows}, indent=0).encode())
-        return tuple(kept.values())
+        return tuple(label_of.values())
 
 
 @contextmanager

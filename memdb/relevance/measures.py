@@ -25,7 +25,7 @@ MEASURES = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measured:
+class MeasureValues:
     """Each measure of q questions, in [0, 1]."""
 
     ndcg: Doubles  # (q,) gains are the grades, discounted by log2(rank + 1), over those of the best order
@@ -42,7 +42,7 @@ def name(measure: str, k: int) -> str:
 
 def measured(
     hits: Sequence[Sequence[str]], grades: Sequence[Mapping[str, int]], k: int, relevant: int = 1
-) -> Measured:
+) -> MeasureValues:
     """Score ranked hits by graded documents.
 
     Args:
@@ -70,12 +70,12 @@ def measured(
     ranks = [str(rank) for rank in range(max(map(len, ranked), default=0))]
     scores = {length: {rank: -float(rank) for rank in ranks[:length]} for length in set(map(len, ranked))}
     run, qrels = {}, {}
-    for place, (row, known) in enumerate(zip(ranked, grades, strict=True)):
-        if row and known:  # else trec_eval has nothing to say
+    for place, (row, judged) in enumerate(zip(ranked, grades, strict=True)):
+        if row and judged:  # else trec_eval has nothing to say
             named = dict(zip(row, ranks, strict=False))
             qrels[str(place)] = {
                 named.get(key) or f"other {i}": max(int(grade), 0)
-                for i, (key, grade) in enumerate(known.items())
+                for i, (key, grade) in enumerate(judged.items())
             }
             run[str(place)] = scores[len(row)]
     wanted = {f"ndcg_cut_{k}": 0, "recip_rank": 1, f"P_{k}": 2, f"recall_{k}": 3}
@@ -85,8 +85,8 @@ def measured(
         for measure, column in wanted.items():
             columns[column, int(question)] = values[measure]
     unjudged = [
-        sum(key not in known for key in row) / len(row) if row else 0.0
-        for row, known in zip(ranked, grades, strict=True)
+        sum(key not in judged for key in row) / len(row) if row else 0.0
+        for row, judged in zip(ranked, grades, strict=True)
     ]
     ndcg, reciprocal_rank, precision, recall = columns
-    return Measured(ndcg, reciprocal_rank, precision, recall, np.array(unjudged, np.float64))
+    return MeasureValues(ndcg, reciprocal_rank, precision, recall, np.array(unjudged, np.float64))

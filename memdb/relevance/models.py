@@ -25,9 +25,9 @@ def leaving(client: Client, request: EvaluationRequest, embedder: EmbedderOf) ->
     Raises:
         MemDBError: an index or its model cannot be opened.
     """
-    asked = [
+    embedders = [
         embedder(setting, index_info(client, setting.index))
         for setting in request.settings
         if setting.by != "words"
     ]
-    return tuple(dict.fromkeys(each.leaves for each in asked if each.model.sends_to))
+    return tuple(dict.fromkeys(each.leaves for each in embedders if each.model.sends_to))

@@ -54,7 +54,7 @@ def questions_frame(run: Evaluation, measure: str = "ndcg") -> pd.DataFrame:
     columns: dict[str, object] = {
         "id": [line(identity, 80) for identity in run.ids],
         "question": [line(text, 300) for text in run.questions],
-        "relevant": [sum(g >= run.request.relevant for g in known.values()) for known in run.grades],
+        "relevant": [sum(g >= run.request.relevant for g in judged.values()) for judged in run.grades],
     }
     values = [compare.values(run, place, measure) for place in range(len(run.answers))]
     columns |= dict(zip(run.names, values, strict=True))

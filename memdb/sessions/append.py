@@ -60,11 +60,11 @@ def append(client: Client, key: str, turns: Sequence[Turn], *, ttl_s: float | No
         ("HSTRLEN", key, HISTORY),
         ("HGET", key, HISTORY),
     ]
-    done = Appended(key, 0, None, 0)
+    appended = Appended(key, 0, None, 0)
 
     def writes(stored: list[Reply]) -> list[list[Arg]]:
-        nonlocal done
-        kind, left, size, history = stored
+        nonlocal appended
+        kind, pttl, size, history = stored
         if replies.text(kind) == "none":
             raise NotFound(key, "session")
         entries = _history(key, replies.integer(size), history)
@@ -77,18 +77,18 @@ def append(client: Client, key: str, turns: Sequence[Turn], *, ttl_s: float | No
                 "Begin another session.",
             )
         commands: list[list[Arg]] = [["HSET", key, HISTORY, text]]
-        left_ms = replies.integer(left)
+        left_ms = replies.integer(pttl)
         forever = left_ms == -1
         if ttl_s is not None and not forever and ttl_s * 1000 > left_ms:
             commands.append(["PEXPIRE", key, round(ttl_s * 1000)])
         lives = None if forever else max(ttl_s or 0.0, left_ms / 1000)
-        done = Appended(key, len(entries), lives, done.attempts + 1)
+        appended = Appended(key, len(entries), lives, appended.attempts + 1)
         return commands
 
     # A hash is asked for before it is read: HGET on another type is an error of the server.
     _must_be_hash(client, key)
     client.compare_and_set(key, reads, writes)
-    return done
+    return appended
 
 
 def create(
@@ -108,9 +108,9 @@ def create(
     def writes(stored: list[Reply]) -> list[list[Arg]]:
         if replies.integer(stored[0]):
             raise BadInput(f"There is a key '{line(key, 80)}' already.", "Choose another id.")
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        created = datetime.now(UTC).isoformat(timespec="seconds")
         commands: list[list[Arg]] = [
-            ["HSET", key, USER_ID, user_id, HISTORY, "[]", CONTEXT, context, CREATED_AT, now]
+            ["HSET", key, USER_ID, user_id, HISTORY, "[]", CONTEXT, context, CREATED_AT, created]
         ]
         return commands + ([["PEXPIRE", key, round(ttl_s * 1000)]] if ttl_s is not None else [])
 

@@ -19,20 +19,20 @@ from memdb.sessions.filters import SessionFilter
 from memdb.sessions.formats import Session
 from memdb.sessions.hashes import seconds
 from memdb.sessions.mapping import Format
-from memdb.sessions.messages import moment
 from memdb.sessions.size import memory_usage
 from memdb.sessions.strategy import (
     LARGEST_STEP,
     Budget,
-    Chosen,
     Opened,
+    PassedSessions,
     Powers,
     Pulse,
-    Seen,
     SessionPage,
     Sieved,
+    SurveyedSession,
 )
 from memdb.sessions.summaries import HISTORY_BYTES, VALUE_BYTES, SessionSummary
+from memdb.sessions.times import moment
 from memdb.vectors.index import IndexInfo
 
 CHUNK_BYTES = 4 * 2**20  # of histories in one round trip
@@ -77,14 +77,14 @@ class Article:
         budget: int,
     ) -> Sieved:
         """The first `room` keys that pass, cheapest test first; keys that vanished do not pass."""
-        left = list(keys)
+        undecided = list(keys)
         if fields := _decisive(wanted):
-            left = _by_fields(client, fields, left)
+            undecided = _by_fields(client, fields, undecided)
         if wanted.by_ttl:
-            left = _by_ttl(client, wanted, left)
+            undecided = _by_ttl(client, wanted, undecided)
         if wanted.words:
-            return _by_words(client, wanted, left, room, budget)
-        return Sieved(tuple((key, "") for key in left[:room]), tuple(left[room:]), 0)
+            return _by_words(client, wanted, undecided, room, budget)
+        return Sieved(tuple((key, "") for key in undecided[:room]), tuple(undecided[room:]), 0)
 
     def summaries(self, client: Client, format_: Format, notes: Mapping[str, str]) -> list[SessionSummary]:
         """A row a key."""
@@ -107,18 +107,18 @@ class Article:
 
     def sessions_of(
         self, client: Client, format_: Format, wanted: SessionFilter, keys: Sequence[str]
-    ) -> Chosen:
+    ) -> PassedSessions:
         """A hash is a session; one whose history is too large to be searched is not decided."""
         passed: list[tuple[str, ...]] = []
-        undecided, left = 0, list(keys)
-        while left:
-            sieved = self.sieve(client, format_, wanted, left, room=len(left), budget=SEARCHED)
+        undecided, unread = 0, list(keys)
+        while unread:
+            sieved = self.sieve(client, format_, wanted, unread, room=len(unread), budget=SEARCHED)
             passed += [(key,) for key, note in sieved.passed if not note]
             undecided += sum(bool(note) for _, note in sieved.passed)
-            left = list(sieved.rest)
-        return Chosen(tuple(passed), undecided)
+            unread = list(sieved.rest)
+        return PassedSessions(tuple(passed), undecided)
 
-    def seen(self, client: Client, format_: Format, keys: Sequence[str]) -> list[Seen]:
+    def seen(self, client: Client, format_: Format, keys: Sequence[str]) -> list[SurveyedSession]:
         """User and time alone are read."""
         commands: list[Command] = []
         for key in keys:
@@ -129,16 +129,16 @@ class Article:
             ]
         facts = client.pipeline(commands, errors_as_values=True)
         sample = []
-        for key, left, size, fields in zip(keys, facts[::3], facts[1::3], facts[2::3], strict=True):
-            if isinstance(left, MemDBError):
-                raise left
-            if isinstance(fields, EngineError) or replies.integer(left, -2) == -2:
+        for key, pttl, size, fields in zip(keys, facts[::3], facts[1::3], facts[2::3], strict=True):
+            if isinstance(pttl, MemDBError):
+                raise pttl
+            if isinstance(fields, EngineError) or replies.integer(pttl, -2) == -2:
                 continue
             if isinstance(fields, MemDBError):
                 raise fields
             user, created = (replies.key(v)[:200] if isinstance(v, bytes) else "" for v in fields)
             memory = possible.size(size) or 0
-            sample.append(Seen(key, seconds(left), memory, user, moment(created)))
+            sample.append(SurveyedSession(key, seconds(pttl), memory, user, moment(created)))
         return sample
 
 
@@ -148,8 +148,8 @@ _Fits = Callable[[int, bytes | None], bool]  # (length, value): by the length al
 def _decisive(wanted: SessionFilter) -> dict[str, _Fits]:
     """Small fields that must be read to decide, and how."""
 
-    def tag(asked: str, takes: Callable[[str], bool]) -> _Fits:
-        whole = len(asked.encode("utf-8", "surrogateescape"))
+    def tag(given_tag: str, takes: Callable[[str], bool]) -> _Fits:
+        whole = len(given_tag.encode("utf-8", "surrogateescape"))
 
         def fits(length: int, value: bytes | None) -> bool:
             if value is not None:
@@ -198,8 +198,8 @@ def _by_ttl(client: Client, wanted: SessionFilter, keys: list[str]) -> list[str]
     lives = _asked(client, [("PTTL", key) for key in keys])
     return [
         key
-        for key, left in zip(keys, lives, strict=True)
-        if replies.integer(left, -2) != -2 and wanted.takes_ttl(seconds(left))
+        for key, pttl in zip(keys, lives, strict=True)
+        if replies.integer(pttl, -2) != -2 and wanted.takes_ttl(seconds(pttl))
     ]
 
 

@@ -27,7 +27,7 @@ from memdb.sessions.mapping import TYPES, Format
 from memdb.sessions.redact import hidden_session
 from memdb.sessions.size import memory_usage
 from memdb.sessions.store import LONGEST_TTL_S
-from memdb.sessions.strategy import Chosen
+from memdb.sessions.strategy import PassedSessions
 from memdb.sessions.summaries import SessionSummary
 
 MOST = 200_000  # sessions of one plan; run again for more
@@ -168,22 +168,22 @@ def plan(
     powers(format_).check(wanted, format_)
     total = replies.integer(client.execute("DBSIZE"))
     sessions: list[tuple[str, ...]] = []
-    seen: set[str] = set()
+    passed_keys: set[str] = set()
     sample: list[SessionSummary] = []
     size = undecided = 0
     for keys, scanned, ended in _batches(client, format_, wanted, budget_keys, report):
-        chosen = _passing(client, format_, wanted, [key for key in keys if key not in seen])
+        chosen = _passing(client, format_, wanted, [key for key in keys if key not in passed_keys])
         room = limit - len(sessions)
         passed, cut = chosen.sessions[:room], len(chosen.sessions) > room
         undecided += chosen.undecided
         changed = [key for session in passed for key in session]
         if passed and len(sample) < SHOWN:
-            shown = [key for session in passed[: SHOWN - len(sample)] for key in session]
-            sample += strategy_of(format_).summaries(client, format_, dict.fromkeys(shown, ""))
+            sampled = [key for session in passed[: SHOWN - len(sample)] for key in session]
+            sample += strategy_of(format_).summaries(client, format_, dict.fromkeys(sampled, ""))
         memory = client.pipeline([memory_usage(key) for key in changed], errors_as_values=True)
         size += sum(possible.size(m) or 0 for m in memory)
         sessions += passed
-        seen.update(changed)
+        passed_keys.update(changed)
         dry_run = DryRun(
             action,
             format_,
@@ -223,21 +223,21 @@ def apply(
     if not planned.action.writes:
         raise BadInput("An export changes nothing.", "Read its lines from `exported`.")
     changed = skipped = 0
-    done = Done(planned.action, 0, 0, len(planned.sessions))
+    progress = Done(planned.action, 0, 0, len(planned.sessions))
     for sessions in _steps(planned.sessions):
         report("Changing sessions", changed + skipped, len(planned.sessions))
         keys = [key for session in sessions for key in session]
         chosen = _passing(client, planned.format, planned.wanted, keys).sessions
         commands = [_command(planned.action, key) for session in chosen for key in session]
         answers = iter(client.pipeline(commands))
-        now = sum(max(replies.integer(next(answers)) for _ in session) > 0 for session in chosen)
-        changed += now
-        skipped += len(sessions) - now
-        done = Done(planned.action, changed, skipped, len(planned.sessions))
+        changed_now = sum(max(replies.integer(next(answers)) for _ in session) > 0 for session in chosen)
+        changed += changed_now
+        skipped += len(sessions) - changed_now
+        progress = Done(planned.action, changed, skipped, len(planned.sessions))
         if keep is not None:
-            keep(done)
+            keep(progress)
     report("Changing sessions", len(planned.sessions), len(planned.sessions))
-    return done
+    return progress
 
 
 def exported(
@@ -291,17 +291,17 @@ def _batches(
         yield from scans
         return
     owners: dict[str, list[str]] = defaultdict(list)
-    known: set[str] = set()
+    yielded: set[str] = set()
     scanned, ended = 0, False
     total = replies.integer(client.execute("DBSIZE"))
     for keys, scanned, ended in scans:  # noqa: B007  # the last ones are told on
-        fresh = [key for key in keys if key not in known]
+        fresh = [key for key in keys if key not in yielded]
         for start in range(0, len(fresh), _AT_ONCE):
             for key, id_ in session_ids(client, format_, fresh[start : start + _AT_ONCE]).items():
                 owners[id_].append(key)
-                known.add(key)
+                yielded.add(key)
         report("Finding the sessions' keys", min(scanned, total), total)
-        if len(known) > MOST_KEYS:
+        if len(yielded) > MOST_KEYS:
             break
     if not ended:
         raise BadInput(
@@ -348,8 +348,10 @@ def _command(action: Action, key: str) -> Command:
     return ("PEXPIRE", key, round(action.ttl_s * 1000)) if action.kind == "expire" else ("PERSIST", key)
 
 
-def _passing(client: Client, format_: Format, wanted: SessionFilter, keys: list[str]) -> Chosen:
+def _passing(client: Client, format_: Format, wanted: SessionFilter, keys: list[str]) -> PassedSessions:
     """The sessions among some keys that are of the format's type and pass."""
     kinds = client.pipeline([("TYPE", key) for key in keys])
-    left = [key for key, kind in zip(keys, kinds, strict=True) if replies.text(kind) == TYPES[format_.stored]]
-    return strategy_of(format_).sessions_of(client, format_, wanted, left)
+    of_type = [
+        key for key, kind in zip(keys, kinds, strict=True) if replies.text(kind) == TYPES[format_.stored]
+    ]
+    return strategy_of(format_).sessions_of(client, format_, wanted, of_type)

@@ -52,24 +52,24 @@ class Cursor:
         if token in ("", "0"):
             return cls()
         scan, _, packed = token.partition(".")
-        left: object = []
+        keys: object = []
         try:
             place = whole_number(scan, most_digits=20)
             if len(token) > _LONGEST or place is None or place >= 2**64:
                 raise ValueError
             if packed:
-                left = json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
-            if not isinstance(left, list) or not all(isinstance(key, str) for key in left):
+                keys = json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
+            if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
                 raise ValueError
-            for key in left:
+            for key in keys:
                 key.encode("utf-8", "surrogateescape")  # as the client will: a forged one may fail
         except (ValueError, binascii.Error, RecursionError):
             raise BadInput(
                 f"'{token[:40]}' is no cursor of a session listing.", "Begin again without a cursor."
             ) from None
-        return cls(place, tuple(left), started=True)
+        return cls(place, tuple(keys), started=True)
 
 
-def too_many(left: list[str]) -> bool:
+def too_many(keys: list[str]) -> bool:
     """Whether these keys would make a cursor too long."""
-    return len(left) > LEFT_KEYS or sum(map(len, left)) > LEFT_CHARS
+    return len(keys) > LEFT_KEYS or sum(map(len, keys)) > LEFT_CHARS

@@ -32,7 +32,7 @@ _ID = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z_-]{1,30}")  # no id: it has no digits
 _TAILED = tuple(f for f in known.KNOWN if f.tail and f.tail != ":*")  # which ends any key
-_OF_TYPE = {told: stored for stored, told in TYPES.items()}
+_OF_TYPE = {type_name: stored for stored, type_name in TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Detected:
         sample = "" if self.sampled == self.total else " of the sample"
         text = f"{self.other:,} of {self.sampled:,} keys{sample} are no sessions."
         if self.types:
-            named = ", ".join(f"{number:,} {told}" for told, number in self.types)
+            named = ", ".join(f"{number:,} {type_name}" for type_name, number in self.types)
             text += f" Of types that no format reads: {named}."
         if self.unknown:
             text += f" {self.unknown:,} were not read, and may be sessions."
@@ -111,17 +111,17 @@ def detect(client: Client, own: tuple[Format, ...] = (), *, sample: int = SAMPLE
     keys = _sample(client, sample)
     types = [replies.text(t) for t in client.pipeline([("TYPE", key) for key in keys])]
     counts: Counter[Format] = Counter()
-    left: list[tuple[str, str]] = []
+    unowned: list[tuple[str, str]] = []
     of_no_kind: Counter[str] = Counter()
-    for key, told in zip(keys, types, strict=True):
-        mine = next((f for f in own if f.owns(key) and TYPES[f.stored] == told), None)
+    for key, type_name in zip(keys, types, strict=True):
+        mine = next((f for f in own if f.owns(key) and TYPES[f.stored] == type_name), None)
         if mine is not None:
             counts[mine] += 1
-        elif told in _OF_TYPE:
-            left.append((key, told))
+        elif type_name in _OF_TYPE:
+            unowned.append((key, type_name))
         else:
-            of_no_kind[told] += 1
-    ranked = sorted(grouped(left).items(), key=lambda item: -len(item[1]))
+            of_no_kind[type_name] += 1
+    ranked = sorted(grouped(unowned).items(), key=lambda item: -len(item[1]))
     budget, unknown = TOTAL_BYTES, 0
     closed: Counter[str] = Counter()
     for group, members in ranked[:GROUPS]:
@@ -137,14 +137,16 @@ def detect(client: Client, own: tuple[Format, ...] = (), *, sample: int = SAMPLE
                 closed[vote] += share
         unknown += 0 if voters else len(members)
     unknown += sum(len(members) for _, members in ranked[GROUPS:]) + sum(closed.values())
-    seen = len(keys)
-    factor = total / seen if seen else 0.0
+    scanned = len(keys)
+    factor = total / scanned if scanned else 0.0
     counts = _together(counts)
     return Detected(
-        tuple(Recognised(f, n, n if seen >= total else round(n * factor)) for f, n in counts.most_common()),
-        max(0, seen - unknown - sum(of_no_kind.values()) - sum(counts.values())),
-        seen,
-        max(total, seen),
+        tuple(
+            Recognised(f, n, n if scanned >= total else round(n * factor)) for f, n in counts.most_common()
+        ),
+        max(0, scanned - unknown - sum(of_no_kind.values()) - sum(counts.values())),
+        scanned,
+        max(total, scanned),
         tuple(f"{group.name} ({group.told})" for group, _ in ranked[GROUPS:]),
         unknown,
         tuple(of_no_kind.most_common()),
@@ -160,20 +162,24 @@ def grouped(keys: Iterable[tuple[str, str]]) -> dict[_Group, list[str]]:
     them with the same ending: `ann:chat`, `bob:chat`.
     """
     groups: dict[_Group, list[str]] = defaultdict(list)
-    for key, told in keys:
-        tailed = next((f for f in _TAILED if TYPES[f.stored] == told and _ends_as(f, key)), None)
+    for key, type_name in keys:
+        tailed = next((f for f in _TAILED if TYPES[f.stored] == type_name and _ends_as(f, key)), None)
         head, colon, rest = key.partition(":")
         if tailed is not None:
             prefix = tailed.prefix if key.startswith(tailed.prefix) else head + colon
-            groups[_Group(prefix, tailed.tail, told)].append(key)
+            groups[_Group(prefix, tailed.tail, type_name)].append(key)
         elif not colon:
-            groups[_Group("", "", told)].append(key)
+            groups[_Group("", "", type_name)].append(key)
         elif _ID.fullmatch(head):
             ending = "" if ":" in rest or _ID.fullmatch(rest) else f":{rest}"
-            groups[_Group("", ending, told) if ending else _Group(head + colon, "", told)].append(key)
+            groups[_Group("", ending, type_name) if ending else _Group(head + colon, "", type_name)].append(
+                key
+            )
         else:
-            usual = next((f.prefix for f in known.KNOWN if TYPES[f.stored] == told and _under(f, key)), "")
-            groups[_Group(usual or head + colon, "", told)].append(key)
+            usual = next(
+                (f.prefix for f in known.KNOWN if TYPES[f.stored] == type_name and _under(f, key)), ""
+            )
+            groups[_Group(usual or head + colon, "", type_name)].append(key)
     for group in [g for g in groups if g.prefix and not g.tail]:
         _by_endings(groups, group)
     _by_ids_first(groups)
@@ -189,10 +195,10 @@ def _by_ids_first(groups: dict[_Group, list[str]]) -> None:
                 word = key.removeprefix(group.prefix)
                 if _WORD.fullmatch(word):
                     endings[word, group.told][group] = key
-    for (word, told), keys in endings.items():
+    for (word, type_name), keys in endings.items():
         if len(keys) < ALIKE:
             continue
-        groups.setdefault(_Group("", f":{word}", told), []).extend(keys.values())
+        groups.setdefault(_Group("", f":{word}", type_name), []).extend(keys.values())
         for group, key in keys.items():
             groups[group].remove(key)
     for group in [group for group, members in groups.items() if not members]:
@@ -261,10 +267,10 @@ def _closed(value: Value) -> str | None:
     """Why it cannot be told whether a value is a session, in words; None where it can."""
     if value.document is None and not value.whole:
         return "too large to be read"
-    held = value.document
-    if isinstance(held, dict):
-        held = list(held.values())
-    raws = [_bytes(text) for text in held[:20]] if isinstance(held, list) else [value.raw]
+    content = value.document
+    if isinstance(content, dict):
+        content = list(content.values())
+    raws = [_bytes(text) for text in content[:20]] if isinstance(content, list) else [value.raw]
     if (kind := next((kind for raw in raws if (kind := named(raw))), "")) != "":
         return kind
     return next((kind for kind in (UNKNOWN, TOO_DEEP) if any(kind in p for p in value.problems)), None)

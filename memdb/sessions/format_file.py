@@ -124,10 +124,10 @@ def save(settings: Settings, format_: Format) -> Path:
         NotKept: it cannot be written; it stays as it is.
     """
     format_ = replace(format_.checked(), own=True)
-    kept = [f for f in own_formats(settings) if f.name != format_.name]
+    others = [f for f in own_formats(settings) if f.name != format_.name]
     path = file_path(settings)
     try:
-        content = to_toml(*kept, format_).encode()
+        content = to_toml(*others, format_).encode()
     except UnicodeEncodeError:
         raise BadInput(
             f"The format '{format_.name}' holds bytes that are no UTF-8, which a TOML file cannot hold.",

@@ -15,10 +15,12 @@ from datetime import datetime
 from memdb.display import bytes_text, line
 from memdb.errors import BadInput
 from memdb.json_text import json_text
+from memdb.sessions.entries import conversation
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, StoredHash
-from memdb.sessions.messages import conversation, moment, parsed
 from memdb.sessions.packed import unpacked
+from memdb.sessions.times import moment
 from memdb.sessions.turns import Other, Turn, turn_object
+from memdb.sessions.wrapped import parsed
 
 SESSION_PREFIX = "session:"
 USER_PREFIX = "user:"
@@ -142,8 +144,8 @@ def session_of(stored: StoredHash, prefix: str = SESSION_PREFIX) -> Session:
     if CREATED_AT in texts:
         created = moment(texts[CREATED_AT])
         if created is None:
-            shown = line(texts[CREATED_AT], 60)
-            problems.append(f"created_at is '{shown}', which is no time.")
+            time_words = line(texts[CREATED_AT], 60)
+            problems.append(f"created_at is '{time_words}', which is no time.")
     if texts.get(USER_ID) == "":
         problems.append("The field 'user_id' is empty.")
     if stored.left_out:

@@ -24,7 +24,16 @@ from memdb.sessions.formats import TURNS, Session
 from memdb.sessions.hashes import VALUE_BYTES, seconds
 from memdb.sessions.mapping import TYPES, Format, Reading, read
 from memdb.sessions.messages import is_message
-from memdb.sessions.strategy import Budget, Chosen, Opened, Powers, Pulse, Seen, SessionPage, Sieved
+from memdb.sessions.strategy import (
+    Budget,
+    Opened,
+    PassedSessions,
+    Powers,
+    Pulse,
+    SessionPage,
+    Sieved,
+    SurveyedSession,
+)
 from memdb.sessions.summaries import HISTORY_BYTES, OPENING, SessionSummary, with_note
 from memdb.sessions.turns import opening
 from memdb.sessions.values import ENTRIES, LENGTHS, Value, values
@@ -82,17 +91,17 @@ class Gathered:
         budget: int,
     ) -> Sieved:
         """Keys of sessions that pass. Where several make a session, what lies among `keys` decides."""
-        left = [key for key in keys if format_.owns(key)]
+        undecided = [key for key in keys if format_.owns(key)]
         if wanted.by_ttl and format_.holds == "session":
-            left = _by_ttl(client, wanted, left)
+            undecided = _by_ttl(client, wanted, undecided)
         if not _reads(format_, wanted):
-            return Sieved(tuple((key, "") for key in left[:room]), tuple(left[room:]), 0)
+            return Sieved(tuple((key, "") for key in undecided[:room]), tuple(undecided[room:]), 0)
         passed: list[tuple[str, str]] = []
         spent = at = 0
         # Keys of one session stay together: they are decided at once.
-        step = LEFT_KEYS if format_.holds == "session" else max(1, len(left))
-        while at < len(left) and len(passed) < room and (spent == 0 or spent < budget):
-            parts = _parts(client, format_, left[at : at + step], each=HISTORY_BYTES, total=PAGE_BYTES)
+        step = LEFT_KEYS if format_.holds == "session" else max(1, len(undecided))
+        while at < len(undecided) and len(passed) < room and (spent == 0 or spent < budget):
+            parts = _parts(client, format_, undecided[at : at + step], each=HISTORY_BYTES, total=PAGE_BYTES)
             spent += sum(max(VALUE_COST, part.value.size_bytes or 0) for part in parts)
             for id_, group in _grouped(format_, parts).items():
                 note = _verdict(format_, wanted, id_, group)
@@ -100,9 +109,9 @@ class Gathered:
                     passed += [(part.value.key, note) for part in group]
             at += step
         if format_.holds == "session" and len(passed) > room:
-            at = left.index(passed[room][0])
+            at = undecided.index(passed[room][0])
             passed = passed[:room]
-        return Sieved(tuple(passed), tuple(left[at:]), spent)
+        return Sieved(tuple(passed), tuple(undecided[at:]), spent)
 
     def summaries(self, client: Client, format_: Format, notes: Mapping[str, str]) -> list[SessionSummary]:
         """Sessions in the order of their first key."""
@@ -133,7 +142,7 @@ class Gathered:
             return self.open(client, format_, bare, budget, report)
         if not parts:
             raise NotFound(format_.prefix + id_, "session")
-        session, shown = _whole(format_, id_, parts)
+        session, parts_shown = _whole(format_, id_, parts)
         if not complete:
             session = replace(
                 session,
@@ -142,9 +151,9 @@ class Gathered:
                     *session.problems,
                 ),
             )
-        read_keys = tuple(part.value.key for part in shown)
-        now = self.pulse(client, format_, read_keys)
-        size = now.size if now is not None else None
+        read_keys = tuple(part.value.key for part in parts_shown)
+        pulse = self.pulse(client, format_, read_keys)
+        size = pulse.size if pulse is not None else None
         return Opened(session, read_keys, complete, size, tuple(part.value.key for part in parts))
 
     def read(self, client: Client, format_: Format, keys: Sequence[str]) -> Session:
@@ -168,36 +177,36 @@ class Gathered:
             return None
         length = _LENGTHS.get(format_.stored)
         lives = [replies.integer(n, -2) for n in client.pipeline([("PTTL", key) for key in keys])]
-        there = [key for key, left in zip(keys, lives, strict=True) if left != -2]
+        there = [key for key, pttl in zip(keys, lives, strict=True) if pttl != -2]
         if not there:
             raise NotFound(keys[0], "session")
         sizes = client.pipeline([(length, key) for key in there], errors_as_values=True) if length else []
-        left = [seconds(n) for n in lives if n >= 0]
+        lives_s = [seconds(n) for n in lives if n >= 0]
         return Pulse(
-            min((n for n in left if n is not None), default=None),
+            min((n for n in lives_s if n is not None), default=None),
             sum(n for n in sizes if isinstance(n, int)) if length else None,
         )
 
     def sessions_of(
         self, client: Client, format_: Format, wanted: SessionFilter, keys: Sequence[str]
-    ) -> Chosen:
+    ) -> PassedSessions:
         """Values are read and must be conversations: what only lies under the same prefix is left alone."""
-        left = [key for key in keys if format_.owns(key)]
+        unread = [key for key in keys if format_.owns(key)]
         if wanted.by_ttl and not format_.several:
-            left = _by_ttl(client, wanted, left)
+            unread = _by_ttl(client, wanted, unread)
         searched = bool(wanted.words or wanted.by_created or wanted.user)
         entries = ENTRIES if searched else SUMMARY_ENTRIES
         passed: list[tuple[str, ...]] = []
         undecided = 0
-        while left:
+        while unread:
             # All keys of a session are decided at once.
-            chunk = left if format_.several else left[:LEFT_KEYS]
+            chunk = unread if format_.several else unread[:LEFT_KEYS]
             parts = _parts(client, format_, chunk, total=OPEN_BYTES, entries=entries)
-            left = left[len(chunk) :]
+            unread = unread[len(chunk) :]
             if not format_.several:  # what the others of its chunk left no room for is read in the next
                 later = [p.value.key for p in parts if p.reading is None and _fits(p.value)]
                 parts = [part for part in parts if part.value.key not in set(later)]
-                left = [*later, *left]
+                unread = [*later, *unread]
             for id_, group in _grouped(format_, parts).items():
                 note = _verdict(format_, wanted, id_, group)
                 if note is None:
@@ -206,12 +215,12 @@ class Gathered:
                     undecided += len(group)
                 else:
                     passed.append(tuple(part.value.key for part in group))
-        return Chosen(tuple(passed), undecided)
+        return PassedSessions(tuple(passed), undecided)
 
-    def seen(self, client: Client, format_: Format, keys: Sequence[str]) -> list[Seen]:
+    def seen(self, client: Client, format_: Format, keys: Sequence[str]) -> list[SurveyedSession]:
         """Each key by itself, also where several make a session."""
         return [
-            Seen(
+            SurveyedSession(
                 part.value.key,
                 part.value.ttl_s,
                 part.value.size_bytes or 0,
@@ -310,8 +319,8 @@ def _grouped(format_: Format, parts: Sequence[_Part]) -> dict[str, list[_Part]]:
 
 def _id(format_: Format, part: _Part) -> str:
     """Of the session that a key belongs to: what its value tells, else what its name does."""
-    told = part.reading.session if format_.holds != "session" and part.reading is not None else ""
-    return told or format_.id_of(part.value.key)
+    session_id = part.reading.session if format_.holds != "session" and part.reading is not None else ""
+    return session_id or format_.id_of(part.value.key)
 
 
 def _is_session(format_: Format, part: _Part) -> bool:
@@ -342,7 +351,7 @@ def _reads(format_: Format, wanted: SessionFilter) -> bool:
 def _by_ttl(client: Client, wanted: SessionFilter, keys: list[str]) -> list[str]:
     lives = [replies.integer(n, -2) for n in client.pipeline([("PTTL", key) for key in keys])]
     return [
-        key for key, left in zip(keys, lives, strict=True) if left != -2 and wanted.takes_ttl(seconds(left))
+        key for key, pttl in zip(keys, lives, strict=True) if pttl != -2 and wanted.takes_ttl(seconds(pttl))
     ]
 
 
@@ -393,8 +402,8 @@ def _ids_in_keys(client: Client, format_: Format) -> bool:
     )
     near = [key for key in map(replies.key, batch) if format_.owns(key)][:_LOOKED_AT]
     for part in _parts(client, format_, near, each=HISTORY_BYTES, total=PAGE_BYTES):
-        told = part.reading.session if part.reading is not None else ""
-        if told and re.search(rf"(?<!\w){re.escape(told)}(?!\w)", part.value.key) is None:
+        session_id = part.reading.session if part.reading is not None else ""
+        if session_id and re.search(rf"(?<!\w){re.escape(session_id)}(?!\w)", part.value.key) is None:
             return False
     return True
 
@@ -402,25 +411,25 @@ def _ids_in_keys(client: Client, format_: Format) -> bool:
 def _matching(
     client: Client, format_: Format, pattern: str, budget: Budget, report: Report
 ) -> tuple[list[str], bool]:
-    at, seen, matching = 0, 0, dict[str, None]()
+    at, scanned, matching = 0, 0, dict[str, None]()
     total = replies.integer(client.execute("DBSIZE"))
     while True:
         reply, batch = client.execute(
             "SCAN", at, "MATCH", pattern, "TYPE", TYPES[format_.stored], "COUNT", STEP
         )
-        at, seen = replies.integer(reply), seen + STEP
+        at, scanned = replies.integer(reply), scanned + STEP
         matching.update(dict.fromkeys(key for key in map(replies.key, batch) if format_.owns(key)))
-        report("Looking for the session's keys", min(seen, total), total)
+        report("Looking for the session's keys", min(scanned, total), total)
         if at == 0:
             return list(matching)[:OPEN_KEYS], len(matching) <= OPEN_KEYS
-        if seen >= budget.keys or len(matching) > OPEN_KEYS:
+        if scanned >= budget.keys or len(matching) > OPEN_KEYS:
             return list(matching)[:OPEN_KEYS], False
 
 
 def _whole(format_: Format, id_: str, parts: Sequence[_Part]) -> tuple[Session, list[_Part]]:
     """A session of all its keys, and the keys that are shown, in their order."""
-    shown = [max(parts, key=_when)] if format_.holds == "state" else sorted(parts, key=_when)
-    return _session(format_, id_, shown), shown
+    parts_shown = [max(parts, key=_when)] if format_.holds == "state" else sorted(parts, key=_when)
+    return _session(format_, id_, parts_shown), parts_shown
 
 
 def _when(part: _Part) -> tuple[datetime, tuple[int, ...], str]:
@@ -454,7 +463,7 @@ def _session(format_: Format, id_: str, parts: Sequence[_Part]) -> Session:
         tuple(field for part in parts for field in part.value.fields),
         id_,
         sum(part.reading.earlier if part.reading is not None else part.value.earlier for part in parts),
-        tuple(kept for reading in readings for kept in reading.state),
+        tuple(entry for reading in readings for entry in reading.state),
     )
 
 

@@ -124,8 +124,8 @@ def readable(sizes: Iterable[int], *, each: int, total: int) -> list[bool]:
 
 def seconds(pttl: object) -> float | None:
     """A PTTL reply in seconds; None where the key never expires (or is gone)."""
-    left = replies.integer(pttl)
-    return None if left < 0 else left / 1000
+    pttl_ms = replies.integer(pttl)
+    return None if pttl_ms < 0 else pttl_ms / 1000
 
 
 def raised(reply: object) -> object:

@@ -33,7 +33,7 @@ DEEPEST = 100_000  # rows that MemoryDB fetches for a query without vectors
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class IndexCost:
     """What an index over sessions would take."""
 
     sessions: int
@@ -53,11 +53,11 @@ def spec(prefix: str = formats.SESSION_PREFIX) -> IndexSpec:
     )
 
 
-def cost(client: Client) -> Cost:
+def cost(client: Client) -> IndexCost:
     """What `spec` would cost on this server."""
     counted = count(client)
     size = counted.value * BYTES_A_SESSION
-    return Cost(
+    return IndexCost(
         counted.value,
         size,
         f"{counted.how} At about {BYTES_A_SESSION} bytes a session, as measured over a million small ones. "
@@ -96,17 +96,17 @@ def find(client: Client, format_: Format = ARTICLE) -> IndexInfo | None:
 
 def serves(info: IndexInfo, wanted: SessionFilter, format_: Format = ARTICLE) -> bool:
     """Whether this filter is answered by the index alone: whole user and context, nothing else."""
-    asked = _asked(wanted)
+    conditions = _asked(wanted)
     tags = {f.name for f in info.of_kind("TAG")}
     return (
         info.build.ready
         # Pages merged of several shards overlap: each brings its first rows in an order of its own.
         and not info.shards
-        and bool(asked)
+        and bool(conditions)
         and not (wanted.partial or wanted.words or wanted.by_ttl or wanted.id_part)
         and not wanted.by_created
         and info.prefixes == (format_.prefix,)
-        and tags >= set(asked)
+        and tags >= set(conditions)
     )
 
 

@@ -19,7 +19,9 @@ from memdb.sessions.mapping import (
     first,
     messages_at,
 )
-from memdb.sessions.messages import are_messages, is_conversation, is_entry, is_memory, is_message, parsed
+from memdb.sessions.memories import is_memory
+from memdb.sessions.messages import are_messages, is_conversation, is_entry, is_message
+from memdb.sessions.wrapped import parsed
 
 ARTICLE = Format(
     "article",
@@ -253,9 +255,9 @@ def _hash(value: Any, key: str) -> Format | None:
         return HASH
     if are_messages(dig(value, "[*].events[*]")):
         return ADK_HASH
-    held = [parsed(field) for field in value.values()]
-    messages = sum(isinstance(field, dict) and is_message(field) for field in held)
-    if messages * 2 >= len(held) and is_conversation([f for f in held if is_message(f)]):
+    fields = [parsed(field) for field in value.values()]
+    messages = sum(isinstance(field, dict) and is_message(field) for field in fields)
+    if messages * 2 >= len(fields) and is_conversation([f for f in fields if is_message(f)]):
         return HASH_FIELDS
     return HASH if anywhere(value) else None
 

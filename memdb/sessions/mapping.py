@@ -3,7 +3,7 @@
 A format says which keys are sessions (what they begin and end with, and a type), whether a key holds a whole
 session, some messages or one state of it, and by paths where things are. A path is `a.b[0].c`, with `[*]` for
 every entry of a list or value of an object; a text on the way that is JSON is read as what it says. Without
-paths for role and text a message is read by its shape, see `memdb.sessions.messages`.
+paths for role and text a message is read by its shape, see `memdb.sessions.entries`.
 """
 
 from __future__ import annotations
@@ -18,22 +18,16 @@ from typing import Any, Literal
 from memdb.cluster.keys import beginning, literal
 from memdb.display import line
 from memdb.errors import BadInput
+from memdb.sessions.entries import conversation, problems_told
+from memdb.sessions.exchanges import exchanges, is_exchange
 from memdb.sessions.formats import TURNS
-from memdb.sessions.messages import (
-    are_messages,
-    conversation,
-    exchanges,
-    is_entry,
-    is_exchange,
-    moment,
-    parsed,
-    problems_told,
-    time_in,
-)
+from memdb.sessions.messages import are_messages, is_entry
 from memdb.sessions.parts import as_json, parts_of
 from memdb.sessions.roles import ROLES
+from memdb.sessions.times import moment
 from memdb.sessions.transcripts import messages_in
 from memdb.sessions.turns import Other, Part, Text, Turn
+from memdb.sessions.wrapped import parsed, time_in
 
 Stored = Literal["hash", "list", "json", "string", "stream", "zset"]
 Holds = Literal["session", "message", "state"]
@@ -284,12 +278,12 @@ def messages_at(value: Any, path: str) -> Any:
 
     Pairs of a question and its answer are one too where the path is that of a conversation.
     """
-    held = parsed(dig(value, path))
-    if isinstance(held, str):
-        return messages_in(held) or held
-    if path in MESSAGES_PATHS and isinstance(held, list) and not are_messages(held):
-        return exchanges(held) or held
-    return held
+    content = parsed(dig(value, path))
+    if isinstance(content, str):
+        return messages_in(content) or content
+    if path in MESSAGES_PATHS and isinstance(content, list) and not are_messages(content):
+        return exchanges(content) or content
+    return content
 
 
 def anywhere(value: Any) -> dict[str, list[Any]]:
@@ -322,23 +316,23 @@ def anywhere(value: Any) -> dict[str, list[Any]]:
                     lists[path] = pairs
         if lists:
             return {
-                path: held
-                for path, held in lists.items()
-                if not any(held is not other and _part_of(held, other) for other in lists.values())
+                path: items
+                for path, items in lists.items()
+                if not any(items is not other and _part_of(items, other) for other in lists.values())
             }
         level = below
     return {}
 
 
-def _part_of(held: list[Any], other: list[Any]) -> bool:
+def _part_of(items: list[Any], other: list[Any]) -> bool:
     """Whether a list is the beginning or the end of a longer one, by what is said in it."""
-    shorter = len(held)
+    shorter = len(items)
     if shorter >= len(other):
         return False
-    if held in (other[:shorter], other[-shorter:]):
+    if items in (other[:shorter], other[-shorter:]):
         return True
-    said, whole = _contents(held), _contents(other)
-    return all(said) and said in (whole[:shorter], whole[-shorter:])
+    contents, whole = _contents(items), _contents(other)
+    return all(contents) and contents in (whole[:shorter], whole[-shorter:])
 
 
 def _contents(entries: list[Any]) -> list[str]:
@@ -348,15 +342,15 @@ def _contents(entries: list[Any]) -> list[str]:
 
 def _by_names(place: dict[str, Any]) -> list[Any]:
     """The messages of an object that holds nothing else, each under a name of its own; else none."""
-    if not place or len(place) > LOOKED_AT or not all(isinstance(held, dict) for held in place.values()):
+    if not place or len(place) > LOOKED_AT or not all(isinstance(item, dict) for item in place.values()):
         return []
     messages = [place[name] for name in _in_order(place)]
-    told = all(
+    by_name = all(
         message.keys() & {"role", "author", "sender"}
         and message.keys() & {"content", "contents", "parts", "message"}
         for message in messages
     )
-    return messages if told and are_messages(messages) else []
+    return messages if by_name and are_messages(messages) else []
 
 
 def _of_objects(value: Any) -> bool:
@@ -397,13 +391,13 @@ def first(value: Any, paths: Sequence[str]) -> Any:
 
 def _state(format_: Format, value: Any) -> tuple[Other, ...]:
     """What is kept beside the conversation, each thing by its name."""
-    kept = first(value, format_.state)
-    if not isinstance(kept, dict):
+    values = first(value, format_.state)
+    if not isinstance(values, dict):
         return ()
     messages = {path.rpartition(".")[2] for path in format_.messages}
     return tuple(
         Other(str(name), as_json(thing))
-        for name, thing in kept.items()
+        for name, thing in values.items()
         if name not in messages and thing not in (None, "", [], {})
     )
 
@@ -415,9 +409,9 @@ def _entries(format_: Format, value: Any) -> tuple[list[Any], list[str]]:
     several = anywhere(value) if format_.messages == MESSAGES_PATHS and not are_messages(entries) else {}
     if several:
         names = ", ".join(line(name, 60) for name in list(several)[:5])
-        told = f"Messages stand in {len(several):,} lists ({names}): they are shown one behind the other."
-        every = [entry for held in several.values() for entry in held]
-        return every, [told] if len(several) > 1 else []
+        problem = f"Messages stand in {len(several):,} lists ({names}): they are shown one behind the other."
+        every = [entry for items in several.values() for entry in items]
+        return every, [problem] if len(several) > 1 else []
     if entries is not None:
         # `runs[*].messages` is a list of lists, a pair of role and text is not.
         nested = [parsed(e) if isinstance(e, str) and e[:1] == "[" else e for e in entries]
@@ -440,13 +434,13 @@ def _list_at(format_: Format, value: Any) -> tuple[list[Any] | None, Any]:
     wrong: Any = None
     lists: list[list[Any]] = []
     stands = (messages_at(value, path) for path in format_.messages) if format_.messages else (parsed(value),)
-    for held in stands:
-        if isinstance(held, list):
-            if (format_.own and held) or len(format_.messages) < 2 or are_messages(held):
-                return held, None
-            lists.append(held)
+    for items in stands:
+        if isinstance(items, list):
+            if (format_.own and items) or len(format_.messages) < 2 or are_messages(items):
+                return items, None
+            lists.append(items)
         elif wrong is None:
-            wrong = held
+            wrong = items
     return (max(lists, key=len) if lists else None), wrong
 
 

@@ -77,10 +77,10 @@ def near_turns(
     ]
     if len(turns) > MOST:
         raise BadInput(f"{len(turns):,} turns are too many to embed here.", f"Choose at most {MOST:,}.")
-    asked = embed([question])[0]
+    embedded = embed([question])[0]
     if not turns:
         return ()
-    cosines = embed([_text(turn) for _, _, turn in turns]) @ asked
+    cosines = embed([_text(turn) for _, _, turn in turns]) @ embedded
     order = np.argsort(-cosines, kind="stable")[:k]
     return tuple(
         NearTurn(id_, number, turn, float(cosines[place]))
@@ -104,12 +104,12 @@ def alike(memories: Sequence[Memory], least: float = ALIKE, most: int = 100) -> 
     Raises:
         BadInput: there are more than MOST.
     """
-    told = [memory for memory in memories if _clean(memory.text)]
-    if len(told) > MOST:
-        raise BadInput(f"{len(told):,} memories are too many to compare here.", f"Choose at most {MOST:,}.")
+    worded = [memory for memory in memories if _clean(memory.text)]
+    if len(worded) > MOST:
+        raise BadInput(f"{len(worded):,} memories are too many to compare here.", f"Choose at most {MOST:,}.")
     pairs: list[Pair] = []
-    for user in sorted({memory.user for memory in told}):
-        own = [memory for memory in told if memory.user == user]
+    for user in sorted({memory.user for memory in worded}):
+        own = [memory for memory in worded if memory.user == user]
         vectors = embed([_clean(memory.text) for memory in own])
         words = [stems(memory.text) for memory in own]
         cosines = vectors @ vectors.T

@@ -87,10 +87,10 @@ def unpacked(raw: bytes, what: str = "The value", depth: int = 0) -> Unpacked:
             within = unpacked(inner, what, depth + 1)
             if name == "base64" and not within.readable and not named(inner) and len(within.problems) == 1:
                 break  # a word that only looks so
-            told = f"{what} is compressed ({name}, {bytes_text(len(inner))} unpacked)."
+            problem = f"{what} is compressed ({name}, {bytes_text(len(inner))} unpacked)."
             if name == "base64":
-                told = f"{what} is in base64."
-            return Unpacked(within.document, within.readable, (told, *within.problems))
+                problem = f"{what} is in base64."
+            return Unpacked(within.document, within.readable, (problem, *within.problems))
     if (kind := named(raw)) != "":
         return Unpacked(None, False, (f"{what} is {kind}; it is not opened here.",))
     return _document(raw, what)
@@ -131,15 +131,15 @@ def _document(raw: bytes, what: str) -> Unpacked:
             return Unpacked(message, True, (f"{what} is MessagePack.",))
         if not odd and (lines := _json_lines(text)) is not None:
             return Unpacked(lines, True, encoded)
-        if not odd and (said := _said(text, what)) is not None:
-            return replace(said, problems=(*said.problems, *encoded))
+        if not odd and (plain := _said(text, what)) is not None:
+            return replace(plain, problems=(*plain.problems, *encoded))
         where = f"{exc.msg.removesuffix(' at')} at character {exc.pos + 1:,} of {len(text):,}"
-        kept, read = stored_json.salvaged(text)
-        if kept is not None:
+        salvaged, read = stored_json.salvaged(text)
+        if salvaged is not None:
             whole = not text[read:].strip()
             rest = f"{what} is not JSON: {where}; what stands before character {read + 1:,} is read."
-            told = f"{what} is several documents of JSON, one behind the other." if whole else rest
-            return Unpacked(kept, True, (told, *encoded, *not_utf8))
+            problem = f"{what} is several documents of JSON, one behind the other." if whole else rest
+            return Unpacked(salvaged, True, (problem, *encoded, *not_utf8))
         odd_bytes = len(raw[:2_000].translate(None, _PRINTABLE))
         binary = odd and len(raw) >= 16 and odd_bytes > len(raw[:2_000]) * 0.3
         if binary:

@@ -1,8 +1,8 @@
 """A message's content as parts, whatever library wrote it: told by shape, not by the library's name.
 
 Content is a text, a list of blocks, or an object with such a list. A block says what it is by a field
-(`type`, `block_type`, `part_kind`, `content_type`, `$type`, `kind`) or by the name of the only field that it
-has (`toolUse`, `functionCall`, `inline_data`). What is none of these is kept as the JSON it is.
+(`type`, `block_type`, `part_kind`, `content_type`, `$type`, `kind`, `_type`) or by the name of the only field
+that it has (`toolUse`, `functionCall`, `inline_data`). What is none of these is kept as the JSON it is.
 """
 
 from __future__ import annotations
@@ -261,16 +261,16 @@ def media_of(block: Mapping[str, Any], kind: str, depth: int = 0) -> Media:
             media.name or inner.name,
             media.address or inner.address,
         )
-    told = block.get("size") or block.get("size_bytes")
-    if media.size_bytes is None and isinstance(told, int) and not isinstance(told, bool):
-        media = Media(media.kind, media.media_type, told, media.name, media.address)
+    size_named = block.get("size") or block.get("size_bytes")
+    if media.size_bytes is None and isinstance(size_named, int) and not isinstance(size_named, bool):
+        media = Media(media.kind, media.media_type, size_named, media.name, media.address)
     return media
 
 
 def kind_of(block: Mapping[str, Any]) -> str:
     """What a block says it is, in small letters with `_`; empty where it says nothing."""
-    told = next((v for name in _KINDS if isinstance(v := block.get(name), str)), "")
-    return told.rpartition(".")[2].replace("-", "_").lower()
+    type_name = next((v for name in _KINDS if isinstance(v := block.get(name), str)), "")
+    return type_name.rpartition(".")[2].replace("-", "_").lower()
 
 
 def as_json(value: Any) -> str:
@@ -290,77 +290,77 @@ def _block(block: Any, depth: int) -> list[Part]:
     if not isinstance(block, dict) or depth > DEEPEST:
         return [Other("part", as_json(block))]
     kind = kind_of(block)
-    told = {name: value for name, value in block.items() if value is not None}
-    if kind in _MARKS and len(told) == 1:
+    values = {name: value for name, value in block.items() if value is not None}
+    if kind in _MARKS and len(values) == 1:
         return []
     if kind in _TEXTS:
-        text = _first(told, ("text", "content", "Text", "refusal", "value"))
+        text = _first(values, ("text", "content", "Text", "refusal", "value"))
         return parts_of(text, depth) if isinstance(text, list) else [Text(_said(text, depth))]
     if kind in _THINKING:
         return [
             Thinking(
                 _said(
-                    _first(told, ("thinking", "text", "Text", "content", "summary", "reasoning", "think")),
+                    _first(values, ("thinking", "text", "Text", "content", "summary", "reasoning", "think")),
                     depth,
                 )
             )
         ]
     if kind in _RESULTS:
-        return [result_of(told, depth), *_media_in(told, depth)]
+        return [result_of(values, depth), *_media_in(values, depth)]
     if kind in _CALLS or kind.startswith("tool_"):
-        return _called(told, kind)
+        return _called(values, kind)
     if kind in _MEDIA:
-        return [media_of(told, _MEDIA[kind])]
-    if kind in ("data", "uri") and isinstance(told.get("uri"), str):  # Microsoft's Agent Framework
-        return [media_of(told, "file")]
-    if kind.endswith("_url") and "url" in told:
-        return [media_of(told, "file")] if kind != "source_url" else [Other(kind, as_json(told))]
-    return _keyed(told, kind, depth)
+        return [media_of(values, _MEDIA[kind])]
+    if kind in ("data", "uri") and isinstance(values.get("uri"), str):  # Microsoft's Agent Framework
+        return [media_of(values, "file")]
+    if kind.endswith("_url") and "url" in values:
+        return [media_of(values, "file")] if kind != "source_url" else [Other(kind, as_json(values))]
+    return _keyed(values, kind, depth)
 
 
-def _keyed(told: Mapping[str, Any], kind: str, depth: int) -> list[Part]:
+def _keyed(block: Mapping[str, Any], kind: str, depth: int) -> list[Part]:
     for name in _KEYED_CALLS:
-        if isinstance(told.get(name), dict):
-            call = call_of(told[name])
+        if isinstance(block.get(name), dict):
+            call = call_of(block[name])
             return [call if call.name else ToolCall(name, call.arguments, call.id)]
     for name in _KEYED_RESULTS:
-        if isinstance(told.get(name), dict):
-            return [result_of(told[name], depth), *_media_in(told[name], depth)]
+        if isinstance(block.get(name), dict):
+            return [result_of(block[name], depth), *_media_in(block[name], depth)]
     for name in _KEYED_THINKING:
-        if name in told:
-            return [Thinking(_said(told[name], depth))]
+        if name in block:
+            return [Thinking(_said(block[name], depth))]
     for name in _KEYED_MEDIA:
-        if isinstance(told.get(name), dict):
-            return [media_of(told[name], _MEDIA[name.lower()])]
-    text = next((told[n] for n in ("text", "Text") if isinstance(told.get(n), str)), None)
-    if text is not None and (not kind or len(told) <= 3 or told.get("thought")):
-        return [Thinking(text) if told.get("thought") is True else Text(text)]
-    if not kind and told.keys() == {"json"}:  # of a tool of Bedrock's
-        return [Text(as_json(told["json"]))]
-    if not kind and "name" in told and "arguments" in told:
-        return [call_of(told)]
-    if not kind and "call_id" in told and "content" in told:
-        return [result_of(told, depth)]
-    kind = kind or next((name for name in _KEYED_NOTES if name in told), "part")
-    return [Other(kind, as_json(told))]
+        if isinstance(block.get(name), dict):
+            return [media_of(block[name], _MEDIA[name.lower()])]
+    text = next((block[n] for n in ("text", "Text") if isinstance(block.get(n), str)), None)
+    if text is not None and (not kind or len(block) <= 3 or block.get("thought")):
+        return [Thinking(text) if block.get("thought") is True else Text(text)]
+    if not kind and block.keys() == {"json"}:  # of a tool of Bedrock's
+        return [Text(as_json(block["json"]))]
+    if not kind and "name" in block and "arguments" in block:
+        return [call_of(block)]
+    if not kind and "call_id" in block and "content" in block:
+        return [result_of(block, depth)]
+    kind = kind or next((name for name in _KEYED_NOTES if name in block), "part")
+    return [Other(kind, as_json(block))]
 
 
-def _called(told: Mapping[str, Any], kind: str) -> list[Part]:
-    inner = told.get("toolInvocation")
+def _called(block: Mapping[str, Any], kind: str) -> list[Part]:
+    inner = block.get("toolInvocation")
     if isinstance(inner, dict):
         return calls_of(inner)
-    inner = told.get("tool_call")  # LibreChat's, with what came of it
+    inner = block.get("tool_call")  # LibreChat's, with what came of it
     if isinstance(inner, dict):
-        told = {**inner, **{n: v for n, v in told.items() if n in ("state", "id") and n not in inner}}
-    call = call_of(told)
+        block = {**inner, **{n: v for n, v in block.items() if n in ("state", "id") and n not in inner}}
+    call = call_of(block)
     if not call.name and kind not in _CALLS:  # the AI SDK's `tool-weather`
-        call = ToolCall(str(told.get("type", kind))[5:] or kind, call.arguments, call.id)
-    answered = any(told.get(name) is not None for name in ("output", "errorText"))
-    if told.get("state") == "output-denied":  # the user did not let it run
-        approval = told.get("approval")
+        call = ToolCall(str(block.get("type", kind))[5:] or kind, call.arguments, call.id)
+    answered = any(block.get(name) is not None for name in ("output", "errorText"))
+    if block.get("state") == "output-denied":  # the user did not let it run
+        approval = block.get("approval")
         reason = approval.get("reason") if isinstance(approval, dict) else None
-        told, answered = {**told, "output": reason or "denied"}, True
-    return [call, result_of({**told, "name": call.name})] if answered else [call]
+        block, answered = {**block, "output": reason or "denied"}, True
+    return [call, result_of({**block, "name": call.name})] if answered else [call]
 
 
 def _media_in(result: Mapping[str, Any], depth: int) -> list[Part]:

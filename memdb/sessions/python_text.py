@@ -103,21 +103,21 @@ def _value(node: ast.expr, depth: int) -> Any:
     raise ValueError("no value that Python prints")
 
 
-def _called(name: str, given: list[Any], keywords: list[ast.keyword], depth: int) -> Any:
+def _called(name: str, arguments: list[Any], keywords: list[ast.keyword], depth: int) -> Any:
     """An object by what it is printed as: its names and values, or what it was made of."""
-    if name == "datetime" and len(given) >= 3 and all(type(number) is int for number in given):
+    if name == "datetime" and len(arguments) >= 3 and all(type(number) is int for number in arguments):
         try:
-            told = datetime(*given)
+            moment = datetime(*arguments)
         except (TypeError, ValueError, OverflowError) as exc:
             raise ValueError("no value that Python prints") from exc
         utc = any(k.arg == "tzinfo" and ast.unparse(k.value).lower().endswith("utc") for k in keywords)
-        return (told.replace(tzinfo=UTC) if utc else told).isoformat()
+        return (moment.replace(tzinfo=UTC) if utc else moment).isoformat()
     named = {k.arg: _value(k.value, depth + 1) for k in keywords if k.arg is not None}
-    if not named and len(given) == 1:  # UUID('…'), Decimal('1'), OrderedDict([…]), ObjectId('…')
-        (only,) = given
+    if not named and len(arguments) == 1:  # UUID('…'), Decimal('1'), OrderedDict([…]), ObjectId('…')
+        (only,) = arguments
         pairs = isinstance(only, list) and all(isinstance(e, list) and len(e) == 2 for e in only)
         return {str(key): value for key, value in only} if pairs and "dict" in name.lower() else only
-    return {"type": name, **({"args": given} if given else {}), **named}
+    return {"type": name, **({"args": arguments} if arguments else {}), **named}
 
 
 def _constant(value: object) -> Any:

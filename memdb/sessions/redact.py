@@ -40,15 +40,19 @@ _SSN = re.compile(r"\b\d{3}-\d{2}-\d{4}\b")
 def hidden(text: str) -> str:
     """The text with personal data replaced by its kind in brackets; a very long one is cut."""
     cut = text[:LONGEST]
-    shown = _SECRET.sub("[secret]", cut)
-    shown = _MAIL.sub("[e-mail address]", shown)
-    shown = _IBAN.sub(lambda m: _iban(m.group()), shown)
-    shown = _CARD.sub(lambda m: _checked(m.group(), "[card number]", luhn.is_valid), shown)
-    shown = _SSN.sub(lambda m: _checked(m.group(), "[social security number]", ssn.is_valid), shown)
-    shown = _IPV4.sub(lambda m: _address(m.group()), shown)
-    shown = _IPV6.sub(lambda m: _address(m.group()), shown)
-    shown = _phones(shown)
-    return shown if len(text) <= LONGEST else f"{shown}… ({len(text) - LONGEST:,} more characters left out)"
+    text_shown = _SECRET.sub("[secret]", cut)
+    text_shown = _MAIL.sub("[e-mail address]", text_shown)
+    text_shown = _IBAN.sub(lambda m: _iban(m.group()), text_shown)
+    text_shown = _CARD.sub(lambda m: _checked(m.group(), "[card number]", luhn.is_valid), text_shown)
+    text_shown = _SSN.sub(lambda m: _checked(m.group(), "[social security number]", ssn.is_valid), text_shown)
+    text_shown = _IPV4.sub(lambda m: _address(m.group()), text_shown)
+    text_shown = _IPV6.sub(lambda m: _address(m.group()), text_shown)
+    text_shown = _phones(text_shown)
+    return (
+        text_shown
+        if len(text) <= LONGEST
+        else f"{text_shown}… ({len(text) - LONGEST:,} more characters left out)"
+    )
 
 
 def hidden_turn(turn: Turn) -> Turn:
@@ -63,7 +67,7 @@ def hidden_session(session: Session) -> Session:
         user_id=hidden(session.user_id),
         context=hidden(session.context),
         turns=tuple(hidden_turn(turn) for turn in session.turns),
-        state=tuple(Other(hidden(kept.kind), hidden(kept.json)) for kept in session.state),
+        state=tuple(Other(hidden(entry.kind), hidden(entry.json)) for entry in session.state),
         problems=tuple(hidden(problem) for problem in session.problems),
         fields=(),
     )

@@ -75,6 +75,14 @@ _DIRECTIONS = {  # Twilio's, Chatwoot's
 }
 _DIRECTION_NAMES = ("direction", "message_type", "messageType")
 _NUMBERS = re.compile(r"\d{1,2}", re.ASCII)
+ROLE_NAMES = (
+    *("role", "Role", "_role", *BESIDE, "author", "sender", "from", "speaker", "sender_type", "senderType"),
+    *("source", "event", "message_type", "messageType", "type"),
+)
+RECORDS = ("type", "event", "message_type", "messageType")  # any record has them
+# Names under which only people and models are told who speak; the others stand in records of any kind.
+SPEAKER_NAMES = ("role", "Role", "_role", "speaker", "sender", "sender_type", "senderType")
+_WRITERS = ("Label", "label", "value", "role", "type")  # of an object that says who speaks
 
 
 def bare(role: str) -> str:
@@ -87,8 +95,8 @@ def bare(role: str) -> str:
 
 def side(role: str) -> str:
     """Which side of a conversation a role is: user, assistant, or empty for neither."""
-    told = CLASSES.get(role.lower(), role.lower())
-    return "user" if told in ASKS else "assistant" if told in ANSWERS else ""
+    class_name = CLASSES.get(role.lower(), role.lower())
+    return "user" if class_name in ASKS else "assistant" if class_name in ANSWERS else ""
 
 
 def flagged(message: Mapping[str, Any]) -> str:
@@ -101,8 +109,10 @@ def flagged(message: Mapping[str, Any]) -> str:
             flag = place.get(name)
             if isinstance(flag, bool) or (isinstance(flag, str) and flag.lower() in _WORDS):
                 return if_true if flag is True or flag in ("true", "True") else if_false
-    told = (message.get(name) for name in _DIRECTION_NAMES)
-    return next((_DIRECTIONS[v.lower()] for v in told if isinstance(v, str) and v.lower() in _DIRECTIONS), "")
+    directions = (message.get(name) for name in _DIRECTION_NAMES)
+    return next(
+        (_DIRECTIONS[v.lower()] for v in directions if isinstance(v, str) and v.lower() in _DIRECTIONS), ""
+    )
 
 
 def numbered(role: Any) -> str:
@@ -110,3 +120,43 @@ def numbered(role: Any) -> str:
     if isinstance(role, int | float) and not isinstance(role, bool) and 0 <= role < 100 and role == int(role):
         return str(int(role))
     return role if isinstance(role, str) and _NUMBERS.fullmatch(role) else ""
+
+
+def role_of(message: Mapping[str, Any]) -> str:
+    """Who speaks in a message, in its own words; empty where nothing tells it."""
+    for name in ROLE_NAMES:
+        value = written_role(message.get(name))
+        if name in ("role", "Role") and numbered(value):
+            return numbered(value)
+        if not isinstance(value, str) or not value:
+            continue
+        if name in RECORDS and value.lower() not in ROLES:
+            continue
+        if value.lower() not in ROLES:  # a name or an address stands where others tell a role
+            beside = (v for n in BESIDE if isinstance(v := written_role(message.get(n)), str))
+            role_name = next((v for v in beside if v.lower() in ROLES), "") or flagged(message)
+            value = role_name or value
+        return value[:200]
+    return flagged(message)
+
+
+def written_role(value: Any) -> Any:
+    """A role as it stands, or out of the object that tells who speaks."""
+    if isinstance(value, dict):
+        writers = [bare(v) for n in _WRITERS if isinstance(v := value.get(n), str)]
+        by_flag = flagged(value)  # Telegram's
+        if isinstance(bot := value.get("bot"), bool):  # Discord's
+            by_flag = by_flag or ("bot" if bot else "user")
+        named = value.get("name")  # of a constant; people have names too
+        names = (*writers, by_flag, bare(named) if isinstance(named, str) else "")
+        return next((v for v in names if v.lower() in ROLES), writers[0] if writers else None)
+    if isinstance(value, list) and len(value) == 1:
+        return written_role(value[0])
+    return bare(value) if isinstance(value, str) else value
+
+
+def name_for_role(message: Mapping[str, Any]) -> str:
+    """A name that stands under `role`, where a field beside it tells the role: Zep's; else empty."""
+    named = message.get("role")
+    beside = any(isinstance(message.get(name), str) for name in BESIDE)
+    return named if isinstance(named, str) and beside and named.lower() not in ROLES else ""

@@ -44,7 +44,7 @@ _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class StatementDifference:
     """How two statements differ."""
 
     reading: Reading
@@ -52,12 +52,12 @@ class Difference:
     only_second: tuple[str, ...]
 
 
-def difference(first: str, second: str) -> Difference:
+def difference(first: str, second: str) -> StatementDifference:
     """How two statements that are near in meaning, or share most words, differ."""
     here, there = _stems(first), _stems(second)
     only_first = {stem: word for stem, word in here.items() if stem not in there}
     only_second = {stem: word for stem, word in there.items() if stem not in here}
-    return Difference(
+    return StatementDifference(
         _reading(here.keys(), there.keys(), only_first.keys(), only_second.keys()),
         tuple(only_first.values()),
         tuple(only_second.values()),
@@ -75,8 +75,8 @@ def comparable(first: frozenset[str], second: frozenset[str]) -> bool:
     if not shared - _GLUE - _NEGATIONS:
         return False
     if (first & _NEGATIONS) != (second & _NEGATIONS):
-        told = min(len(side - _GLUE - _NEGATIONS) for side in (first, second))
-        return len(shared - _GLUE - _NEGATIONS) >= SHARE * told
+        fewest = min(len(side - _GLUE - _NEGATIONS) for side in (first, second))
+        return len(shared - _GLUE - _NEGATIONS) >= SHARE * fewest
     return len(shared) >= 2 and len(shared) >= SHARE * max(len(first), len(second))
 
 
@@ -109,8 +109,8 @@ def _stems(text: str) -> dict[str, str]:
     for short, full in _SHORT:
         plain = plain.replace(short, full)
     words = _WORD.findall(plain)
-    told = ((_stem(word.casefold()), word) for word in words)
-    return {stem: word for stem, word in told if stem not in _FILLERS}
+    stem_words = ((_stem(word.casefold()), word) for word in words)
+    return {stem: word for stem, word in stem_words if stem not in _FILLERS}
 
 
 def _stem(word: str) -> str:

@@ -53,28 +53,28 @@ def count(client: Client, *, prefix: str = formats.SESSION_PREFIX, budget_keys: 
     start = prefix.encode("utf-8", "surrogateescape")
     exact = total <= budget_keys
     only = ("MATCH", pattern, "TYPE", "hash") if exact else ()
-    cursor, seen, hits = b"0", 0, 0
+    cursor, scanned, hits = b"0", 0, 0
     unique: set[bytes] = set()
     while True:
         cursor, keys = client.execute("SCAN", cursor, *only, "COUNT", LARGEST_STEP)
-        seen += len(keys)
+        scanned += len(keys)
         if exact:
             unique.update(keys)
         else:
             hits += sum(key.startswith(start) for key in keys)
-        if replies.integer(cursor) == 0 or (not exact and seen >= budget_keys):
+        if replies.integer(cursor) == 0 or (not exact and scanned >= budget_keys):
             break
     if exact:
         value = len(unique)
         return SessionCount(value, True, f"Counted: {total:,} keys were walked over.", value, value)
-    share = hits / seen if seen else 0.0
-    likely = intervals.share(hits, seen, population=total)
+    share = hits / scanned if scanned else 0.0
+    likely = intervals.share(hits, scanned, population=total)
     low, high = likely.low * total, likely.high * total
     value = round(share * total)
     return SessionCount(
         value,
         False,
-        f"Estimated from {seen:,} of {total:,} keys: {low:,.0f} to {high:,.0f} at 95 %.",
+        f"Estimated from {scanned:,} of {total:,} keys: {low:,.0f} to {high:,.0f} at 95 %.",
         round(low),
         round(high),
     )
@@ -97,12 +97,12 @@ def time_left(client: Client, key: str) -> float | None:
         NotFound: it is gone.
         BadInput: the key holds no hash.
     """
-    kind, left = client.pipeline([("TYPE", key), ("PTTL", key)])
-    if replies.text(kind) == "none" or replies.integer(left) == -2:
+    kind, pttl = client.pipeline([("TYPE", key), ("PTTL", key)])
+    if replies.text(kind) == "none" or replies.integer(pttl) == -2:
         raise NotFound(key, "session")
     if replies.text(kind) != "hash":
         raise BadInput(f"The key holds a {replies.text(kind)}, not a session.", "Choose a session.")
-    return seconds(left)
+    return seconds(pttl)
 
 
 def history_bytes(client: Client, key: str) -> int:
@@ -127,13 +127,15 @@ def extend_ttl(client: Client, keys: str | Sequence[str], by_s: float, kind: str
     if not 0 < by_s <= LONGEST_TTL_S:
         raise BadInput(f"A TTL cannot grow by {by_s:g} s.", "Give more than 0 s and at most ten years.")
     lives = _lives(client, keys, kind)
-    ends = {key: left for key, left in lives.items() if left is not None}
+    ends = {key: pttl_ms for key, pttl_ms in lives.items() if pttl_ms is not None}
     if not ends:
         raise BadInput(
             "This session never expires: there is no TTL to extend.", "It stays until it is deleted."
         )
-    done = client.pipeline([("PEXPIRE", key, round((left + by_s) * 1000)) for key, left in ends.items()])
-    if not any(map(replies.integer, done)):
+    replies_of = client.pipeline(
+        [("PEXPIRE", key, round((pttl_ms + by_s) * 1000)) for key, pttl_ms in ends.items()]
+    )
+    if not any(map(replies.integer, replies_of)):
         raise NotFound(next(iter(ends)), "session")
     before = min(ends.values())
     return Change(next(iter(ends)), before, round((before + by_s) * 1000) / 1000)
@@ -147,9 +149,9 @@ def persist(client: Client, keys: str | Sequence[str], kind: str = "hash") -> Ch
         ReadOnlyTarget: the target takes no writes.
     """
     lives = _lives(client, keys, kind)
-    before = min((left for left in lives.values() if left is not None), default=None)
-    done = client.pipeline([("PERSIST", key) for key in lives])
-    if not any(map(replies.integer, done)) and before is not None:
+    before = min((pttl_ms for pttl_ms in lives.values() if pttl_ms is not None), default=None)
+    replies_of = client.pipeline([("PERSIST", key) for key in lives])
+    if not any(map(replies.integer, replies_of)) and before is not None:
         raise NotFound(next(iter(lives)), "session")
     return Change(next(iter(lives)), before, None)
 
@@ -162,7 +164,7 @@ def delete(client: Client, keys: str | Sequence[str], kind: str = "hash") -> Cha
         ReadOnlyTarget: the target takes no writes.
     """
     lives = _lives(client, keys, kind)
-    before = min((left for left in lives.values() if left is not None), default=None)
+    before = min((pttl_ms for pttl_ms in lives.values() if pttl_ms is not None), default=None)
     if not any(map(replies.integer, client.pipeline([("UNLINK", key) for key in lives]))):
         raise NotFound(next(iter(lives)), "session")
     return Change(next(iter(lives)), before, None, deleted=True)
@@ -173,12 +175,12 @@ def _lives(client: Client, keys: str | Sequence[str], kind: str) -> dict[str, fl
     several = (keys,) if isinstance(keys, str) else tuple(keys)
     facts = client.pipeline([part for key in several for part in (("TYPE", key), ("PTTL", key))])
     lives: dict[str, float | None] = {}
-    for key, told, left in zip(several, map(replies.text, facts[::2]), facts[1::2], strict=True):
-        if told == "none" or replies.integer(left) == -2:
+    for key, type_name, pttl in zip(several, map(replies.text, facts[::2]), facts[1::2], strict=True):
+        if type_name == "none" or replies.integer(pttl) == -2:
             continue
-        if told != kind:
-            raise BadInput(f"The key holds a {told}, not a session.", "Choose a session.")
-        lives[key] = seconds(left)
+        if type_name != kind:
+            raise BadInput(f"The key holds a {type_name}, not a session.", "Choose a session.")
+        lives[key] = seconds(pttl)
     if not lives:
         raise NotFound(several[0], "session")
     return lives

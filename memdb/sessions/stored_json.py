@@ -85,7 +85,7 @@ def salvaged(text: str) -> tuple[Any, int]:
             part = loads(text[begun:at] + closing).value
         except json.JSONDecodeError:
             continue
-        if isinstance(part, list) or any(isinstance(held, list | dict) for held in part.values()):
+        if isinstance(part, list) or any(isinstance(content, list | dict) for content in part.values()):
             documents.append(part)
             begun = at
         break
@@ -101,16 +101,16 @@ def _whole(digits: str) -> int | str:
 
 def _shallow(text: str) -> str:
     """The text, with CUT in place of every list and object that lies deeper than DEEPEST."""
-    kept: list[str] = []
+    pieces: list[str] = []
     depth = at = 0
     for piece in _PIECES.finditer(text):
         sign = piece.group()
         if sign in "[{":
             depth += 1
             if depth == DEEPEST + 1:
-                kept += (text[at : piece.start()], json.dumps(CUT))
+                pieces += (text[at : piece.start()], json.dumps(CUT))
         elif sign in "]}":
             if depth == DEEPEST + 1:
                 at = piece.end()
             depth -= 1
-    return "".join((*kept, text[at:])) if depth <= DEEPEST else "".join(kept)
+    return "".join((*pieces, text[at:])) if depth <= DEEPEST else "".join(pieces)

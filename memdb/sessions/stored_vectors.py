@@ -88,10 +88,10 @@ def find(client: Client, format_: Format) -> StoredVectors | None:
     if format_.stored not in ("hash", "json"):
         return None
     fields = Counter(
-        told
+        stored
         for several in _keys(client, format_, SAMPLE)
         for value in values(client, several, format_, total=_BYTES)
-        for told in _vectors(value)
+        for stored in _vectors(value)
     )
     if not fields:
         return None
@@ -243,16 +243,16 @@ def _turns(client: Client, format_: Format, ranked: Sequence[tuple[str, float]])
         reading = read(format_, value.document)
         turn = next((turn for turn in reading.turns if turn.parts), None)
         if turn is not None:
-            told = reading.session if format_.holds != "session" else ""
-            near.append(NearTurn(told or format_.id_of(key), None, turn, float(cosine), key))
+            session_id = reading.session if format_.holds != "session" else ""
+            near.append(NearTurn(session_id or format_.id_of(key), None, turn, float(cosine), key))
     return tuple(near)
 
 
 def _cosines(rows: np.ndarray[Any, Any], vector: Floats) -> list[float]:
     """(n, d) and (d,) to n cosines in float64; NaN where a vector is of zeros."""
-    wide, asked = rows.astype(np.float64), vector.astype(np.float64)
+    wide, query = rows.astype(np.float64), vector.astype(np.float64)
     with np.errstate(all="ignore"):
-        cosines = wide @ asked / (np.linalg.norm(wide, axis=1) * np.linalg.norm(asked))
+        cosines = wide @ query / (np.linalg.norm(wide, axis=1) * np.linalg.norm(query))
     return [float(cosine) for cosine in cosines]
 
 
@@ -265,17 +265,17 @@ def _covers(info: IndexInfo, format_: Format) -> bool:
 
 def _keys(client: Client, format_: Format, most: int) -> Iterator[list[str]]:
     """Keys of a format as SCAN brings them, each once, `most` of them at most."""
-    cursor, seen = b"0", set[str]()
+    cursor, earlier = b"0", set[str]()
     while True:
         cursor, batch = client.execute(
             "SCAN", cursor, "MATCH", format_.pattern, "TYPE", TYPES[format_.stored], "COUNT", _STEP
         )
-        names = [k for k in dict.fromkeys(map(replies.key, batch)) if k not in seen and format_.owns(k)]
-        names = names[: most - len(seen)]
-        seen.update(names)
+        names = [k for k in dict.fromkeys(map(replies.key, batch)) if k not in earlier and format_.owns(k)]
+        names = names[: most - len(earlier)]
+        earlier.update(names)
         if names:
             yield names
-        if replies.integer(cursor) == 0 or len(seen) >= most:
+        if replies.integer(cursor) == 0 or len(earlier) >= most:
             return
 
 
@@ -289,9 +289,9 @@ def _vectors(value: Value) -> Iterator[tuple[str, int, str]]:
             if not raw.isascii() and (type_ := guessed(raw)):
                 yield field.name, len(from_bytes(raw, type_)), type_
         return
-    for name, held in value.document.items():
-        if _numbers(held):
-            yield name, len(held), "FLOAT32"
+    for name, content in value.document.items():
+        if _numbers(content):
+            yield name, len(content), "FLOAT32"
 
 
 def _vector_in(value: Value, stored: StoredVectors) -> Vectors | None:
@@ -304,9 +304,13 @@ def _vector_in(value: Value, stored: StoredVectors) -> Vectors | None:
             return from_bytes(raw, stored.type)
         except BadVector:
             return None
-    held = value.document.get(stored.field) if isinstance(value.document, dict) else None
-    return np.asarray(held, dtype=np.float32) if _numbers(held) else None
+    numbers = value.document.get(stored.field) if isinstance(value.document, dict) else None
+    return np.asarray(numbers, dtype=np.float32) if _numbers(numbers) else None
 
 
-def _numbers(held: Any) -> bool:
-    return isinstance(held, list) and len(held) >= LEAST and all(isinstance(n, int | float) for n in held)
+def _numbers(content: Any) -> bool:
+    return (
+        isinstance(content, list)
+        and len(content) >= LEAST
+        and all(isinstance(n, int | float) for n in content)
+    )

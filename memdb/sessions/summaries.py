@@ -58,12 +58,12 @@ def summaries(
     facts = client.pipeline(commands, errors_as_values=True)
     rows = [facts[i : i + _ASKED] for i in range(0, len(facts), _ASKED)]
     there = [(key, row) for key, row in zip(keys, rows, strict=True) if _exists(row)]
-    left = PAGE_BYTES
+    bytes_left = PAGE_BYTES
     chosen: list[list[str]] = []
     for _, row in there:
         sizes = dict(zip(formats.FIELDS, map(replies.integer, row[1:-1]), strict=True))
-        fits = readable([sizes[formats.HISTORY]], each=HISTORY_BYTES, total=left)[0]
-        left -= sizes[formats.HISTORY] if fits else 0
+        fits = readable([sizes[formats.HISTORY]], each=HISTORY_BYTES, total=bytes_left)[0]
+        bytes_left -= sizes[formats.HISTORY] if fits else 0
         chosen.append(
             [n for n in formats.FIELDS if (fits if n == formats.HISTORY else sizes[n] <= VALUE_BYTES)]
         )

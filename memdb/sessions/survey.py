@@ -17,7 +17,7 @@ from memdb.jobs import Report, silent
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.listing import strategy_of
 from memdb.sessions.mapping import TYPES, Format
-from memdb.sessions.strategy import Seen
+from memdb.sessions.strategy import SurveyedSession
 
 SAMPLE = 50_000  # keys walked over
 STEP = 1_000
@@ -53,7 +53,7 @@ class TtlBin:
 class Survey:
     """A sample of keys of one format. Sums are of the sample; times `factor` they are the server's."""
 
-    seen: tuple[Seen, ...]
+    seen: tuple[SurveyedSession, ...]
     scanned: int
     total: int
     at: datetime
@@ -95,18 +95,18 @@ class Survey:
 
     def beyond(self, ttl_s: float) -> int:
         """Bytes of sessions that live longer than this, scaled: what such a TTL would free by then."""
-        held = sum(s.size_bytes for s in self.seen if s.ttl_s is None or s.ttl_s > ttl_s)
-        return round(held * self.factor)
+        size = sum(s.size_bytes for s in self.seen if s.ttl_s is None or s.ttl_s > ttl_s)
+        return round(size * self.factor)
 
     def sizes(self) -> npt.NDArray[np.int64]:
         """(n,) bytes of each session of the sample."""
         return np.array([s.size_bytes for s in self.seen], dtype=np.int64)
 
-    def largest(self, count: int = LARGEST) -> tuple[Seen, ...]:
+    def largest(self, count: int = LARGEST) -> tuple[SurveyedSession, ...]:
         """The largest sessions of the sample."""
         return tuple(heapq.nlargest(count, self.seen, key=lambda s: s.size_bytes))
 
-    def soon(self, count: int = SOON) -> tuple[Seen, ...]:
+    def soon(self, count: int = SOON) -> tuple[SurveyedSession, ...]:
         """Those of the sample that expire first."""
         return tuple(
             heapq.nsmallest(count, (s for s in self.seen if s.ttl_s is not None), key=lambda s: s.ttl_s or 0)
@@ -137,7 +137,7 @@ class Survey:
 
 @dataclass(slots=True)
 class _Sampling:
-    seen: dict[str, Seen] = field(default_factory=dict)
+    seen: dict[str, SurveyedSession] = field(default_factory=dict)
 
 
 def survey(

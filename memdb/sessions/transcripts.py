@@ -48,19 +48,19 @@ def messages_in(text: str) -> list[dict[str, str]]:
     """
     if "<" in text[:200] or "[INST]" in text[:4_000]:
         for template in _TEMPLATES:
-            if told := [_message(part) for part in template.finditer(text)]:
-                return told if any(message["role"].lower() in ROLES for message in told) else []
-        if told := list(_llama(text)):
-            return told
+            if messages := [_message(part) for part in template.finditer(text)]:
+                return messages if any(message["role"].lower() in ROLES for message in messages) else []
+        if messages := list(_llama(text)):
+            return messages
     return _lines(text)
 
 
 def _message(part: re.Match[str]) -> dict[str, str]:
-    held = part.groupdict()
-    said = part["said"].strip()
-    if held.get("channel") in ("analysis", "thinking"):
-        return {"role": part["role"], "content": "", "thinking": said}
-    return {"role": part["role"], "content": said}
+    fields = part.groupdict()
+    text = part["said"].strip()
+    if fields.get("channel") in ("analysis", "thinking"):
+        return {"role": part["role"], "content": "", "thinking": text}
+    return {"role": part["role"], "content": text}
 
 
 def _llama(text: str) -> Iterator[dict[str, str]]:
@@ -71,8 +71,8 @@ def _llama(text: str) -> Iterator[dict[str, str]]:
             before = piece
             continue
         role = _LLAMA_ROLES.get(before, "")
-        if role and (said := piece.strip()):
-            yield {"role": role, "content": said}
+        if role and (content := piece.strip()):
+            yield {"role": role, "content": content}
 
 
 def _lines(text: str) -> list[dict[str, str]]:

@@ -91,8 +91,8 @@ class Turn:
     @property
     def line(self) -> str:
         """The turn on one line, safe to show: what was said, else what else is in it."""
-        said = line(self.content, 500)
-        return said or " ".join(part_line(part, 200) for part in self.parts[:5])
+        text = line(self.content, 500)
+        return text or " ".join(part_line(part, 200) for part in self.parts[:5])
 
 
 def said(role: str, text: str, at: datetime | None = None) -> Turn:
@@ -156,12 +156,12 @@ def part_object(part: Part) -> dict[str, object]:
 
 def turn_object(turn: Turn) -> dict[str, object]:
     """A turn as JSON has it; `content` is what was said, once more."""
-    told: dict[str, object] = {"role": turn.role, "content": turn.content}
+    turn_json: dict[str, object] = {"role": turn.role, "content": turn.content}
     if turn.at is not None:
-        told["time"] = turn.at.isoformat()
+        turn_json["time"] = turn.at.isoformat()
     if turn.name:
-        told["name"] = turn.name
-    return told | {"parts": [part_object(part) for part in turn.parts]}
+        turn_json["name"] = turn.name
+    return turn_json | {"parts": [part_object(part) for part in turn.parts]}
 
 
 def turn_rows(turns: Iterable[Turn], first: int = 1) -> list[dict[str, object]]:

@@ -105,8 +105,8 @@ def tool_use(turns: Sequence[Turn], first: int = 1) -> tuple[ToolUse, ...]:
                 results.append((number, part, taken.name if taken is not None else None))
     ended: dict[str, Counter[bool]] = defaultdict(Counter)
     failed_at: dict[str, list[int]] = defaultdict(list)
-    for number, part, told in results:
-        name = told
+    for number, part, tool_name in results:
+        name = tool_name
         if name is None:  # it may stand before its call, where tools answered while the model went on
             later = of_id[part.call].take() if part.call in of_id else None
             name = later.name if later is not None else part.name or of_id[part.call].last

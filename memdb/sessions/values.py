@@ -13,17 +13,19 @@ from memdb.display import bytes_text, line
 from memdb.errors import EngineError, MemDBError
 from memdb.json_text import json_text
 from memdb.sessions.checkpoint import plain_state
+from memdb.sessions.entries import problems_told
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, seconds
 from memdb.sessions.mapping import SEQUENCES, TYPES, Format, Stored
-from memdb.sessions.messages import is_entry, parsed, problems_told, time_in
+from memdb.sessions.messages import is_entry
 from memdb.sessions.number_types import guessed
 from memdb.sessions.packed import named, unpacked, wide_text
 from memdb.sessions.size import memory_usage
+from memdb.sessions.wrapped import parsed, time_in
 
 ENTRIES = 500  # of a list, the newest
 FIRST = 5  # of a list that is not read whole, the oldest: how it began
 LENGTHS = {"list": "LLEN", "stream": "XLEN", "zset": "ZCARD"}
-_STORED: dict[str, Stored] = {told: stored for stored, told in TYPES.items()}
+_STORED: dict[str, Stored] = {type_name: stored for stored, type_name in TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +84,10 @@ def values(
         total: of all values that are read.
         entries: newest ones of a list that are read at most, as many as fit, beside its FIRST oldest.
     """
-    asked: list[Command] = []
+    facts_asked: list[Command] = []
     for key in keys:
-        asked += [("TYPE", key), ("PTTL", key), memory_usage(key)]
-    facts = client.pipeline(asked, errors_as_values=True)
+        facts_asked += [("TYPE", key), ("PTTL", key), memory_usage(key)]
+    facts = client.pipeline(facts_asked, errors_as_values=True)
     commands: list[tuple[Arg, ...]] = []
     rows = []
     told_of = {key: replies.text(kind) for key, kind in zip(keys, facts[::3], strict=True)}
@@ -97,8 +99,8 @@ def values(
         for reply in (kind, ttl):
             if isinstance(reply, MemDBError):
                 raise reply
-        told = replies.text(kind)
-        stored = _STORED.get(told)
+        type_name = replies.text(kind)
+        stored = _STORED.get(type_name)
         memory = possible.size(size)
         cost = memory or 0
         fits = 1 if cost <= each and cost <= total else 0
@@ -113,10 +115,10 @@ def values(
             commands.append(_reading(stored, key, fits, newest_first=newest_first))
             if stored in SEQUENCES and fits < length[key]:
                 commands.append(_reading(stored, key, min(FIRST, fits), newest_first=not newest_first))
-        rows.append((key, told, stored, seconds(ttl), memory, wanted, fits))
+        rows.append((key, type_name, stored, seconds(ttl), memory, wanted, fits))
     answers = iter(client.pipeline(commands, errors_as_values=True))
     read = []
-    for key, told, stored, ttl, memory, wanted, fits in rows:
+    for key, type_name, stored, ttl, memory, wanted, fits in rows:
         document, raw = None, b""
         problems: tuple[str, ...] = ()
         oldest: tuple[str, ...] = ()
@@ -131,9 +133,9 @@ def values(
         elif stored is not None:
             note = f"The value takes {bytes_text(memory)} and was not read."
             problems = (note,)
-        elif told != "none":
-            problems = (f"The key holds a {told}, which no format reads.",)
-        read.append(Value(key, stored, told, document, raw, memory, ttl, problems, note, count, oldest))
+        elif type_name != "none":
+            problems = (f"The key holds a {type_name}, which no format reads.",)
+        read.append(Value(key, stored, type_name, document, raw, memory, ttl, problems, note, count, oldest))
     return read
 
 
@@ -167,8 +169,8 @@ def _document(stored: Stored | None, reply: Any, *, newest_first: bool) -> tuple
     if stored == "hash":
         return _hash(reply)
     if stored == "list":
-        texts, told = _entries(reply)
-        return texts, b"\n".join(reply), told
+        texts, problems = _entries(reply)
+        return texts, b"\n".join(reply), problems
     if stored == "stream":
         return _stream(reply if newest_first else reply[::-1])
     if stored == "zset":
@@ -208,31 +210,31 @@ def _stream(reply: Sequence[Any]) -> tuple[list[Any], bytes, tuple[str, ...]]:
     problems: list[str] = []
     raw: list[bytes] = []
     for id_, pairs in reply:
-        fields, _, told = _hash(pairs or ())
+        fields, _, field_problems = _hash(pairs or ())
         only = parsed(next(iter(fields.values()))) if len(fields) == 1 else None
         if isinstance(only, str) and is_entry(only):  # "User: Hi"
             entries.append(only)
         else:
             entries.append(_at(only if isinstance(only, dict) else fields, bytes(id_).partition(b"-")[0]))
-        problems += told
+        problems += field_problems
         raw.append(b" ".join((id_, *(pairs or ()))))
     return entries, b"\n".join(raw), _few(problems)
 
 
 def _sorted_set(reply: Sequence[bytes]) -> tuple[list[Any], bytes, tuple[str, ...]]:
     """Members of a sorted set by their scores, which are times where they can be."""
-    texts, told = _entries(reply[::2])
+    texts, problems = _entries(reply[::2])
     entries: list[Any] = []
     for text, score in zip(texts, reply[1::2], strict=True):
         message = parsed(text)
         entries.append(_at(message, bytes(score)) if isinstance(message, dict) else text)
-    return entries, b"\n".join(reply[::2]), told
+    return entries, b"\n".join(reply[::2]), problems
 
 
-def _at(entry: dict[str, Any], told: bytes) -> dict[str, Any]:
+def _at(entry: dict[str, Any], score: bytes) -> dict[str, Any]:
     """An entry with the time that its place in the key tells, unless it tells one itself."""
     try:
-        number = float(told)
+        number = float(score)
     except ValueError:
         return entry
     # A score may be a number of a place: what is before 1973 is no time.
@@ -269,8 +271,8 @@ def _entries(reply: Sequence[bytes]) -> tuple[list[str], tuple[str, ...]]:
             packed[packing] += 1
         elif problem:
             problems.append(problem)
-    told = [f"{number:,} of {len(reply):,} entries are {how}." for how, number in packed.items()]
-    return texts, (*told, *_few(problems))
+    sentences = [f"{number:,} of {len(reply):,} entries are {how}." for how, number in packed.items()]
+    return texts, (*sentences, *_few(problems))
 
 
 def _entry(entry: bytes, what: str) -> tuple[str, str, str]:
@@ -281,7 +283,7 @@ def _entry(entry: bytes, what: str) -> tuple[str, str, str]:
         return replies.key(entry), "", ""
     opened = unpacked(entry, what)
     if opened.readable:
-        how = next((told.removeprefix(f"{what} is ") for told in opened.problems), "").rstrip(".")
+        how = next((problem.removeprefix(f"{what} is ") for problem in opened.problems), "").rstrip(".")
         packing = how.partition(",")[0] + (")" if "(" in how else "")
         if packing.startswith(("compressed", "MessagePack")):
             return json_text(opened.document, ascii_only=False), "", packing

@@ -80,7 +80,7 @@ def prepare(
         Cancelled: from `report`.
     """
     vector_field, params = info.vector_field()
-    made = Prepared()
+    prepared = Prepared()
     makers: dict[str, Callable[[], object]] = {
         "users": lambda: leaning.pair(client, params.dim),
         "map": lambda: maps.make(client, info, map_request(info), home=home, report=report),
@@ -89,14 +89,14 @@ def prepare(
     for part, make in makers.items():
         report(f"Preparing {PARTS[part]}", 0, 0)
         try:
-            made = replace(made, **{part: make()})  # type: ignore[arg-type]  # each of its own type
+            prepared = replace(prepared, **{part: make()})  # type: ignore[arg-type]  # each of its own type
         except Cancelled:
             raise
         except MemDBError as exc:
-            made = replace(made, problems={**made.problems, part: exc})
+            prepared = replace(prepared, problems={**prepared.problems, part: exc})
         if keep is not None:
-            keep(made)
-    return made
+            keep(prepared)
+    return prepared
 
 
 def map_request(info: IndexInfo) -> MapRequest:
@@ -126,9 +126,9 @@ def _curve(
 ) -> Run:
     measured = measured_index(client, info, field_name)
     request = SweepRequest(measured.name, field_name, concurrency=(), source=Unseen(QUERIES, 0, extend=False))
-    kept = candidates.newest_like(store.listed(home), client.target.address, request)
-    if kept is not None:
-        run = store.load(home, kept.id)
+    stored_run = candidates.newest_like(store.listed(home), client.target.address, request)
+    if stored_run is not None:
+        run = store.load(home, stored_run.id)
         if run.definition.m == measured.vector_field(field_name)[1].m and truth.still(
             client, measured, run, home
         ):

@@ -43,8 +43,8 @@ def recording(
     """
     recorder = Recorder(Path(path), share=share, most=most, server=_address(client))
     own = {name: vars(client)[name] for name in ("execute_command", "pipeline") if name in vars(client)}
-    asked, pipeline = client.execute_command, client.pipeline
-    client.execute_command = _watched(asked, recorder)
+    execute, pipeline = client.execute_command, client.pipeline
+    client.execute_command = _watched(execute, recorder)
     client.pipeline = _watched_pipeline(pipeline, recorder)
     try:
         yield recorder
@@ -59,43 +59,43 @@ def recording(
 def _address(client: Any) -> str:
     """Where a client is connected to, as targets write it; "" for a cluster, or where it does not tell."""
     pool = getattr(client, "connection_pool", None)
-    told = getattr(pool, "connection_kwargs", {})
-    host, port, path = told.get("host"), told.get("port"), told.get("path")
+    connection = getattr(pool, "connection_kwargs", {})
+    host, port, path = connection.get("host"), connection.get("port"), connection.get("path")
     if not (host and port) and not path:
         return ""
     secure = "SSL" in getattr(pool, "connection_class", type(None)).__name__
     scheme = "unix" if path else "rediss" if secure else "redis"
-    return addresses.written(scheme, host or "", int(port or 0), path or "", int(told.get("db") or 0))
+    return addresses.written(scheme, host or "", int(port or 0), path or "", int(connection.get("db") or 0))
 
 
-def _watched(asked: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
-    if inspect.iscoroutinefunction(asked):
+def _watched(execute: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(execute):
 
         async def awaited(*args: Any, **options: Any) -> Any:
-            return await _awaited(_seen(args, recorder), asked(*args, **options), recorder)
+            return await _awaited(_seen(args, recorder), execute(*args, **options), recorder)
 
         return awaited
 
     def called(*args: Any, **options: Any) -> Any:
-        seen = _seen(args, recorder)
+        search = _seen(args, recorder)
         began = time.perf_counter()
-        reply = asked(*args, **options)
-        _keep(seen, recorder, (time.perf_counter() - began) * 1000)
+        reply = execute(*args, **options)
+        _keep(search, recorder, (time.perf_counter() - began) * 1000)
         return reply
 
     return called
 
 
-async def _awaited(seen: _Seen | None, reply: Awaitable[Any], recorder: Recorder) -> Any:
+async def _awaited(search: _Seen | None, reply: Awaitable[Any], recorder: Recorder) -> Any:
     began = time.perf_counter()
     came = await reply
-    _keep(seen, recorder, (time.perf_counter() - began) * 1000)
+    _keep(search, recorder, (time.perf_counter() - began) * 1000)
     return came
 
 
-def _watched_pipeline(made: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
+def _watched_pipeline(make_pipeline: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
     def pipeline(*args: Any, **options: Any) -> Any:
-        pipe = made(*args, **options)
+        pipe = make_pipeline(*args, **options)
         _Pipeline(pipe, recorder)
         return pipe
 
@@ -118,14 +118,14 @@ class _Pipeline:
             pipe.raise_first_error = self.raise_first_error
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        seen, began = _seen(args, self._recorder), time.perf_counter()
+        search, began = _seen(args, self._recorder), time.perf_counter()
         reply = self._asked(*args, **options)
         if reply is self._pipe:
-            self._collected.append(seen)
+            self._collected.append(search)
         elif inspect.isawaitable(reply):  # behind WATCH a command is asked at once
-            return _awaited(seen, reply, self._recorder)
+            return _awaited(search, reply, self._recorder)
         else:
-            _keep(seen, self._recorder, (time.perf_counter() - began) * 1000)
+            _keep(search, self._recorder, (time.perf_counter() - began) * 1000)
         return reply
 
     def execute(self, *args: Any, **options: Any) -> Any:
@@ -159,9 +159,9 @@ class _Pipeline:
     def _keep(self, collected: Sequence[_Seen | None]) -> None:
         replies, self._replies = self._replies, ()
         if len(replies) == len(collected):
-            for seen, reply in zip(collected, replies, strict=True):
+            for search, reply in zip(collected, replies, strict=True):
                 if not isinstance(reply, Exception):
-                    _keep(seen, self._recorder, None)
+                    _keep(search, self._recorder, None)
 
 
 def _seen(args: Sequence[Any], recorder: Recorder) -> _Seen | None:
@@ -178,9 +178,9 @@ def _seen(args: Sequence[Any], recorder: Recorder) -> _Seen | None:
     return None if draw is None else (draw, words, time.time())
 
 
-def _keep(seen: _Seen | None, recorder: Recorder, took_ms: float | None) -> None:
-    if seen is not None:
-        draw, words, at = seen
+def _keep(search: _Seen | None, recorder: Recorder, took_ms: float | None) -> None:
+    if search is not None:
+        draw, words, at = search
         recorder.offer(draw, words, at, took_ms)
 
 

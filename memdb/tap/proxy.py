@@ -1,6 +1,7 @@
 """The tap: it stands between an application and its server, and passes every byte as it came.
 
-One thread and one loop for all connections: a byte goes on before anything else is done with it. What went on
+One thread and one loop for the bytes of all connections (others dial): a byte goes on before anything else is
+done with it. What went on
 is read a moment later, many pieces at once: who was just woken often runs on this processor, and waits until
 it is free. Nobody logs in here; the application does, with its own words.
 """
@@ -184,20 +185,20 @@ class Proxy:
 
     def _dial(self, until: float) -> socket.socket:
         target = self.target
-        left = until - time.monotonic()
+        seconds = until - time.monotonic()
         try:
-            if left <= 0:
+            if seconds <= 0:
                 raise TimeoutError("timed out")
             if target.scheme == "unix":
                 plain = socket.socket(socket.AF_UNIX)
-                plain.settimeout(left)
+                plain.settimeout(seconds)
                 try:
                     plain.connect(target.path)
                 except OSError:
                     plain.close()
                     raise
             else:
-                plain = socket.create_connection((target.host, target.port), left)
+                plain = socket.create_connection((target.host, target.port), seconds)
                 plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if self._context is None:
@@ -209,9 +210,9 @@ class Proxy:
                 raise
         except OSError as exc:
             reason = exc.strerror or str(exc) or type(exc).__name__
-            told = tls.explain(str(exc), target) if isinstance(exc, ssl.SSLError) else None
-            if told is not None:
-                raise Unreachable(str(told), told.hint) from exc
+            explained = tls.explain(str(exc), target) if isinstance(exc, ssl.SSLError) else None
+            if explained is not None:
+                raise Unreachable(str(explained), explained.hint) from exc
             raise Unreachable(
                 f"{target.address} does not answer: {reason}.", "Start the server, or correct --url."
             ) from exc
@@ -287,11 +288,11 @@ class _Ready:
     ) -> None:
         """Call the handler as soon as one of those in `mask` is possible, with which; 0: no more."""
         number = sock.fileno()
-        known = self._handlers.pop(number, None)
+        registered = self._handlers.pop(number, None)
         if mask:
             self._handlers[number] = handler, mask
-            (self._poller.register if known is None else self._poller.modify)(number, mask)
-        elif known is not None:
+            (self._poller.register if registered is None else self._poller.modify)(number, mask)
+        elif registered is not None:
             self._poller.unregister(number)
 
     def serve(self, wait: float | None) -> bool:
@@ -299,10 +300,10 @@ class _Ready:
         came = self._poller.poll(None if wait is None else wait * self._unit)
         handlers = self._handlers
         for number, mask in came:
-            known = handlers.get(number)  # None: closed by one before it
-            if known is not None:
+            handler = handlers.get(number)  # None: closed by one before it
+            if handler is not None:
                 # An error, or the end of a connection, shows where it is read or written.
-                known[0](mask if mask == known[1] else mask & known[1] or known[1])
+                handler[0](mask if mask == handler[1] else mask & handler[1] or handler[1])
         return bool(came)
 
     def close(self) -> None:

@@ -27,16 +27,16 @@ def new_path(home: Path, target: Target, at: float) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptRecord:
     """A record that lies here."""
 
     path: Path
     servers: tuple[str, ...]  # addresses of those that were searched; "" where one is not known
 
 
-def listed(home: Path) -> tuple[Kept, ...]:
+def listed(home: Path) -> tuple[KeptRecord, ...]:
     """The records there are, newest first. Damaged ones are set aside and told."""
-    kept = []
+    records = []
     for path in sorted((home / "taps").glob("*.parquet"), reverse=True):
         with (
             contextlib.suppress(DamagedFile),
@@ -44,5 +44,5 @@ def listed(home: Path) -> tuple[Kept, ...]:
             files.reading(path),
         ):
             if file is not None:
-                kept.append(Kept(path, servers(file)))
-    return tuple(kept)
+                records.append(KeptRecord(path, servers(file)))
+    return tuple(records)

@@ -11,7 +11,7 @@ from memdb.tuning.run import EfPoint, Run
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class RecallDifference:
     """At one EF_RUNTIME: recall of the first run less that of the second."""
 
     ef_runtime: int
@@ -29,16 +29,16 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class RunComparison:
     """Differences where both runs measured the same EF_RUNTIME."""
 
     paired: bool
     confidence: float
-    rows: tuple[Difference, ...]
+    rows: tuple[RecallDifference, ...]
     words: str  # one sentence: how they were compared, and what hinders it
 
 
-def compare(first: Run, second: Run) -> Compared:
+def compare(first: Run, second: Run) -> RunComparison:
     """First less second. Paired, hence much sharper, where queries and k are the same.
 
     The one EF of a FLAT index (0) is compared with every EF of the other run.
@@ -56,11 +56,11 @@ def compare(first: Run, second: Run) -> Compared:
         difference = _estimated(difference, a, b)
         ef = a.ef_runtime or b.ef_runtime
         rows.append(
-            Difference(
+            RecallDifference(
                 ef, a.recall, b.recall, difference.mean, difference.low, difference.high, a.p50_ms - b.p50_ms
             )
         )
-    return Compared(paired, confidence, tuple(rows), _words(first, second, paired, same_k, len(rows)))
+    return RunComparison(paired, confidence, tuple(rows), _words(first, second, paired, same_k, len(rows)))
 
 
 def _estimated(measured: Interval, a: EfPoint, b: EfPoint) -> Interval:

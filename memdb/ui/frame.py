@@ -237,8 +237,8 @@ def heading(title: Markdown, caption: Markdown) -> None:
     nobody was there before. Then the run begins again, with the frame.
     """
     _admit()
-    told = HELP.get(title)
-    st.title(title, help=told.as_markdown() if told is not None else None)
+    help_text = HELP.get(title)
+    st.title(title, help=help_text.as_markdown() if help_text is not None else None)
     st.caption(caption)
 
 
@@ -349,15 +349,15 @@ def _absent_index() -> None:
     absent = st.session_state.get(_ABSENT)
     if not isinstance(absent, _Absent):
         return
-    shown = index_name()
+    name = index_name()
     if absent.instead is None:
-        st.session_state[_ABSENT] = _Absent(absent.name, shown)
-    elif shown != absent.instead:
+        st.session_state[_ABSENT] = _Absent(absent.name, name)
+    elif name != absent.instead:
         del st.session_state[_ABSENT]
         return
     st.warning(
         f"The index {code(absent.name, 120)} is not on this server. "
-        + (f"This page shows {code(shown, 120)}." if shown is not None else "There is no index to show.")
+        + (f"This page shows {code(name, 120)}." if name is not None else "There is no index to show.")
         + " It may have been dropped, or the link belongs to another server.",
         icon=":material/link_off:",
     )

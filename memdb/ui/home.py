@@ -63,23 +63,25 @@ def holdings(target: Target, index: str | None) -> None:
         for column, field in zip(st.columns(len(tags)), tags, strict=True):
             with column, parts.errors_shown(target):
                 values = cached.tag_values(target, index, field.name)
-                shown = values[:8]
+                first_values = values[:8]
                 more = "" if values.complete else " or more"
                 every = len(values) + len(values.uncounted)
-                more = f", {len(shown)} of {every:,}{more}" if every > len(shown) else ""
+                more = f", {len(first_values)} of {every:,}{more}" if every > len(first_values) else ""
                 st.caption(f"Documents by {markdown(field.name)}{more}")
                 place = choice_bars(
-                    [v.value for v in shown],
-                    [v.documents for v in shown],
+                    [v.value for v in first_values],
+                    [v.documents for v in first_values],
                     key=f"home.holds.{field.name}",
                     alt=f"Documents by {line(field.name)}. A bar opens Search with that value as its filter.",
                     dark=state.dark(),
                 )
-                if place is not None and place < len(shown):
+                if place is not None and place < len(first_values):
                     # The index is the sidebar's, which stays as it is.
-                    st.switch_page(frame.link("search"), query_params=_filter(field, shown[place].value))
+                    st.switch_page(
+                        frame.link("search"), query_params=_filter(field, first_values[place].value)
+                    )
                 with st.container(horizontal=True, gap="small"):  # the same by keyboard
-                    for value in shown[:5]:
+                    for value in first_values[:5]:
                         st.page_link(
                             frame.link("search"),
                             label=markdown(value.value, 40) or "(empty)",
@@ -145,17 +147,21 @@ def next_steps() -> None:
 def recent(target: Target) -> None:
     """The newest runs and maps that are kept, each a link to it."""
     runs = listed(cached.home())[:3]
-    maps = [kept for kept in store.listed(cached.home(), target) if kept.request.condition == "*"][:3]
+    maps = [
+        kept_map for kept_map in store.listed(cached.home(), target) if kept_map.request.condition == "*"
+    ][:3]
     if not runs and not maps:
         return
     st.markdown("#### Recent runs and maps")
-    for kept in maps:
-        request = kept.request
-        shown = f"{min(request.count, kept.total):,} of {kept.total:,}" if request.by != "all" else "all"
+    for kept_map in maps:
+        request = kept_map.request
+        count_words = (
+            f"{min(request.count, kept_map.total):,} of {kept_map.total:,}" if request.by != "all" else "all"
+        )
         st.page_link(
             frame.link("map"),
             label=f"Map of {code(request.index, 120)}"
-            + markdown(f", {shown} documents, {request.dimensions}-D"),
+            + markdown(f", {count_words} documents, {request.dimensions}-D"),
             icon=":material/scatter_plot:",
             query_params=map_link(request),
         )
@@ -247,11 +253,11 @@ def _nodes(target: Target) -> None:
     whole = cached.index_info(target, index) if index else None
     if whole is not None and whole.shards:
         built = whole.told_fraction
-        told = "" if built is None else f", the slowest of them built to {built:.0%}"
+        built_words = "" if built is None else f", the slowest of them built to {built:.0%}"
         answer = len(whole.shards) - len(whole.missing)
         st.caption(
             f"The index {markdown(index, 60)} lies on {len(whole.shards)} shards: "
-            f"{_number(whole.told_documents)} documents on the {answer} that answer{told}."
+            f"{_number(whole.told_documents)} documents on the {answer} that answer{built_words}."
         )
     what = f" and of the index {markdown(index, 60)}" if index else ""
     st.caption(f"Each node asked for itself{what}: an index is built by every node on its own.")
@@ -418,13 +424,16 @@ def _start(target: Target) -> None:
 def _being_loaded(target: Target) -> None:
     """What `memdb demo` still does: the page may be opened before its data is there."""
     with parts.errors_shown():
-        told = progress.now(cached.home(), target.address)
-        if told is None:
+        progress_told = progress.now(cached.home(), target.address)
+        if progress_told is None:
             return
-        share = min(told.done / told.total, 1.0) if told.total > 0 else 0.0
-        counted_words = f", {told.done:,} of {told.total:,}" if told.total > 0 else ""
+        share = min(progress_told.done / progress_told.total, 1.0) if progress_told.total > 0 else 0.0
+        counted_words = (
+            f", {progress_told.done:,} of {progress_told.total:,}" if progress_told.total > 0 else ""
+        )
         st.progress(
-            share, markdown(f"The demo data is being loaded. {told.stage or 'Beginning'}{counted_words}")
+            share,
+            markdown(f"The demo data is being loaded. {progress_told.stage or 'Beginning'}{counted_words}"),
         )
 
 

@@ -154,8 +154,8 @@ async def lifespan(_: object) -> AsyncIterator[None]:
     """While the server runs. At its end jobs are asked to end, and have time to keep what they have."""
     warming.modules()  # a cache wants a server that runs
     yield
-    kept = await to_thread.run_sync(jobs.end_all, ENDING_S)
-    _LOG.info("The app ends.", extra={"facts": {"jobs": kept.asked, "jobs_that_did_not_end": kept.left}})
+    ended = await to_thread.run_sync(jobs.end_all, ENDING_S)
+    _LOG.info("The app ends.", extra={"facts": {"jobs": ended.asked, "jobs_that_did_not_end": ended.left}})
 
 
 class _Readiness:

@@ -66,10 +66,12 @@ class Watched:
             return None
         try:
             several = [self.client.on(node) for node in primaries(self.client, self.info.name)]
-            told = [each.info("commandstats").get("commandstats", {}) for each in several or [self.client]]
+            per_primary = [
+                each.info("commandstats").get("commandstats", {}) for each in several or [self.client]
+            ]
         except MemDBError:  # not allowed to this user, or a node does not answer
             return None
-        return tuple(sum(_calls(stats, name) for stats in told) for name in _MAKING)
+        return tuple(sum(_calls(stats, name) for stats in per_primary) for name in _MAKING)
 
 
 def replaced(before: IndexInfo, now: IndexInfo) -> bool:
@@ -88,6 +90,8 @@ def replaced(before: IndexInfo, now: IndexInfo) -> bool:
 
 def _calls(stats: dict[str, str], command: str) -> int:
     """Calls of a command that were not refused."""
-    told = stats.get(f"cmdstat_{command}", "")
-    counts = {name: int(number) for name, number in re.findall(r"\b(calls|failed_calls)=(\d+)", told)}
+    line_of_stats = stats.get(f"cmdstat_{command}", "")
+    counts = {
+        name: int(number) for name, number in re.findall(r"\b(calls|failed_calls)=(\d+)", line_of_stats)
+    }
     return counts.get("calls", 0) - counts.get("failed_calls", 0)

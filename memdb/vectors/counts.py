@@ -113,14 +113,14 @@ def tag_values(
             spellings.setdefault(same, Counter())[value] += documents
     ranked = sorted(estimates, key=lambda same: (-estimates[same], same))
     named = [tags.most_frequent(spellings[same]) for same in ranked[:limit]]
-    asked, others = named[:counted], named[counted:]
-    matching = _matching(client, info, tag, [(value,) for value in asked])
-    known = [TagValue(value, n) for value, n in zip(asked, matching, strict=True) if n]
-    known.sort(key=lambda item: (-item.documents, item.value))
+    candidates, others = named[:counted], named[counted:]
+    matching = _matching(client, info, tag, [(value,) for value in candidates])
+    counted_values = [TagValue(value, n) for value, n in zip(candidates, matching, strict=True) if n]
+    counted_values.sort(key=lambda item: (-item.documents, item.value))
     sayable = _sayable(client, info, tag, [(value,) for value in others])
     uncounted = tuple(others[place] for place, _ in sayable)
     complete = all_seen and len(ranked) <= limit and None not in matching and len(uncounted) == len(others)
-    return TagValues(tuple(known), complete, uncounted)
+    return TagValues(tuple(counted_values), complete, uncounted)
 
 
 def tag_field(client: Client, info: IndexInfo, field: str) -> Field:
@@ -151,11 +151,11 @@ def _sayable(
 ) -> list[tuple[int, Rendered]]:
     """The filter for any of these values, for each tuple that a filter can say, with its place."""
     # By the field as it was found to be: without a separator, blanks around a value belong to it.
-    known = replace(info, fields=tuple(tag if f.name == tag.name else f for f in info.fields))
+    splitting = replace(info, fields=tuple(tag if f.name == tag.name else f for f in info.fields))
     sayable: list[tuple[int, Rendered]] = []
     for place, values in enumerate(several):
         with suppress(BadFilter):
-            sayable.append((place, render(Tag(tag.name, values), client.server.dialect, known)))
+            sayable.append((place, render(Tag(tag.name, values), client.server.dialect, splitting)))
     return sayable
 
 
@@ -186,8 +186,8 @@ def _tried(client: Client, info: IndexInfo, tag: Field, contents: Contents) -> F
         for value in tags.values(content, best, matches=matches):
             spelled.setdefault(tags.folded(value, replace(best, case_sensitive=False)), set()).add(value)
     pairs = [tuple(sorted(values)[:2]) for values in spelled.values() if len(values) > 1][:_TRIED]
-    asked = [values for pair in pairs for values in ((pair[0],), (pair[1],), pair)]
-    numbers = _matching(client, info, best, asked)
+    requests = [values for pair in pairs for values in ((pair[0],), (pair[1],), pair)]
+    numbers = _matching(client, info, best, requests)
     folded = all(len(set(numbers[i : i + 3])) == 1 for i in range(0, len(numbers), 3))
     return replace(best, case_sensitive=not folded)
 
@@ -207,11 +207,11 @@ def _contents(client: Client, info: IndexInfo, tag: Field) -> tuple[Contents, bo
             keys += batch
             if len(keys) >= GROUPS:  # each is a read of its own
                 break
-        held: Counter[Reply] = Counter()
+        documents_of: Counter[Reply] = Counter()
         for start in range(0, len(keys), stored.BATCH):
             batch = keys[start : start + stored.BATCH]
-            held.update(stored.raw(client, info, tag, batch))
-        return list(held.items()), len(keys) < GROUPS
+            documents_of.update(stored.raw(client, info, tag, batch))
+        return list(documents_of.items()), len(keys) < GROUPS
     name = tag.name
     # Without the field, too, so that all documents are seen to be counted.
     everything = all_documents(dialect, info)
@@ -241,8 +241,8 @@ def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, 
     info.field(field, "NUMERIC")
     dialect = client.server.dialect
     if not dialect.loads:
-        held = count(client, info, Range(field, -_LARGEST, _LARGEST))
-        return _bounds(client, info, field) if held else None
+        matching = count(client, info, Range(field, -_LARGEST, _LARGEST))
+        return _bounds(client, info, field) if matching else None
     finite = render(Range(field, -_LARGEST, _LARGEST), dialect, info).query
     rows = _aggregate(
         client, info, finite, "LOAD", 1, f"@{field}", "APPLY", "1", "AS", "memdb_all", "GROUPBY", 1,

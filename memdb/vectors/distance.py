@@ -260,11 +260,11 @@ def checked(vector: object, dim: int, where: str, type_: str = "FLOAT32") -> Vec
         BadVector: not numbers, not finite, or not `dim` of them.
     """
     try:
-        given = np.asarray(vector)
+        values = np.asarray(vector)
         flags = isinstance(vector, list) and any(isinstance(number, bool) for number in vector)
-        if flags or given.dtype.kind in "bcmMV":  # what NumPy would turn into numbers without a word
+        if flags or values.dtype.kind in "bcmMV":  # what NumPy would turn into numbers without a word
             raise TypeError
-        numbers = given.astype(np.float64)
+        numbers = values.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
         raise BadVector(
             "The vector does not consist of numbers.",
@@ -313,7 +313,7 @@ def profile_words(distances: Doubles) -> str:
     steps = np.diff(distances)
     at = int(np.argmax(steps))
     share = steps[at] / (distances[-1] - distances[0]) if distances[-1] > distances[0] else 0.0
-    told = f"Distances go from {distances[0]:.4g} to {distances[-1]:.4g}"
+    range_words = f"Distances go from {distances[0]:.4g} to {distances[-1]:.4g}"
     if share < 2 / len(steps):
-        return f"{told} in even steps: no hit stands out."
-    return f"{told}; the largest step, {share:.0%} of that, is after rank {at + 1}."
+        return f"{range_words} in even steps: no hit stands out."
+    return f"{range_words}; the largest step, {share:.0%} of that, is after rank {at + 1}."

@@ -169,10 +169,10 @@ def _evidence(
     fields: bool,
 ) -> Evidence | None:
     others = _fields(client, info, keys) if fields else np.empty(0, np.uint64)
-    now = index_info(client, info.name)
-    if now.fingerprint != info.fingerprint:
+    current = index_info(client, info.name)
+    if current.fingerprint != info.fingerprint:
         return None
-    return Evidence(keys, vectors, others, now.fingerprint, count(client, now, condition))
+    return Evidence(keys, vectors, others, current.fingerprint, count(client, current, condition))
 
 
 def holds(
@@ -204,23 +204,23 @@ def holds(
         MemDBError: the server does not answer.
     """
     try:
-        now = index_info(client, info.name)
+        current = index_info(client, info.name)
     except UnknownIndex:
         return False
-    if now.fingerprint != evidence.fingerprint or count(client, now, condition) != evidence.matching:
+    if current.fingerprint != evidence.fingerprint or count(client, current, condition) != evidence.matching:
         return False
     rows = drawn(len(evidence.keys), random or np.random.default_rng())
     keys = [evidence.keys[row] for row in rows]
-    if not np.array_equal(_vectors(client, now, name, keys), evidence.vectors[rows]):
+    if not np.array_equal(_vectors(client, current, name, keys), evidence.vectors[rows]):
         return False
     if not len(evidence.fields):
         return True
-    return bool(np.array_equal(_fields(client, now, keys), evidence.fields[rows]))
+    return bool(np.array_equal(_fields(client, current, keys), evidence.fields[rows]))
 
 
-def drawn(known: int, random: np.random.Generator) -> NDArray[np.int64]:
+def drawn(size: int, random: np.random.Generator) -> NDArray[np.int64]:
     """Places of the documents a check looks at, (min(CHECKED, known),)."""
-    return random.choice(known, min(CHECKED, known), replace=False)
+    return random.choice(size, min(CHECKED, size), replace=False)
 
 
 def _spans(block: Block) -> list[tuple[int, int]]:
@@ -275,7 +275,7 @@ def _digest(raw: bytes) -> int:
     return max(int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest()), _WITHOUT + 1)
 
 
-class Kept(Generic[T]):
+class KeptAnswers(Generic[T]):
     """Answers in this process's memory, each given out only where a check says that it holds."""
 
     def __init__(self, most: int, most_bytes: int, size: Callable[[T], int]) -> None:
@@ -314,7 +314,7 @@ class Kept(Generic[T]):
             self._answers[name] = (answer, evidence)
             self._answers.move_to_end(name)
             while len(self._answers) > self._most or (
-                sum(self._size(kept) for kept, _ in self._answers.values()) > self._most_bytes
+                sum(self._size(answer) for answer, _ in self._answers.values()) > self._most_bytes
             ):
                 self._answers.popitem(last=False)
 

@@ -127,8 +127,8 @@ class _Best:
         if self._product.shape != (len(self.queries), len(keys)) or self._product.dtype != vectors.dtype:
             self._product = np.empty((len(self.queries), len(keys)), vectors.dtype)
             self._above = np.empty(self._product.shape, np.bool_)
-        asked = self.wide if vectors.dtype == np.float64 else self.queries
-        scores = np.matmul(asked, vectors.T, out=self._product)
+        sent = self.wide if vectors.dtype == np.float64 else self.queries
+        scores = np.matmul(sent, vectors.T, out=self._product)
         if self.metric == "L2":
             scores -= halves
         if self.excluded:
@@ -153,8 +153,8 @@ class _Best:
     def rows(self) -> Iterator[tuple[tuple[str, ...], Doubles]]:
         """Keys and distances of each query."""
         for keys, distances in zip(self.keys, self.distances, strict=True):
-            known = int(np.isfinite(distances).sum())
-            yield tuple(keys[:known]), distances[:known].copy()
+            filled = int(np.isfinite(distances).sum())
+            yield tuple(keys[:filled]), distances[:filled].copy()
 
     def _thresholds(self, scores: Vectors, slack: Doubles) -> Floats:
         """(q,) scores that a document must exceed, an allowance for float32 below the exact ones."""
@@ -233,12 +233,12 @@ def _starts(keys: tuple[str, ...]) -> Places:
 
 def _repeated(owner: NDArray[np.intp], names: NDArray[np.object_]) -> NDArray[np.bool_]:
     """Entries, nearest first for each owner, whose document stood before."""
-    seen: set[tuple[int, str]] = set()
+    entries: set[tuple[int, str]] = set()
     repeated = np.zeros(len(names), dtype=bool)
     for i, entry in enumerate(zip(owner.tolist(), names.tolist(), strict=True)):
-        repeated[i] = entry in seen
+        repeated[i] = entry in entries
         if entry[1]:
-            seen.add(entry)
+            entries.add(entry)
     return repeated
 
 

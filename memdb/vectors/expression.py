@@ -45,14 +45,14 @@ def shallow(condition: Condition | str) -> None:
         RefusedFilter: it is.
     """
     levels = _depth(condition) if isinstance(condition, str) else 0
-    left = [] if isinstance(condition, str) else [(condition, 1)]
-    while left:
-        part, level = left.pop()
+    unvisited = [] if isinstance(condition, str) else [(condition, 1)]
+    while unvisited:
+        part, level = unvisited.pop()
         levels = max(levels, level)
         if isinstance(part, And | Or):
-            left += [(each, level + 1) for each in part.conditions]
+            unvisited += [(each, level + 1) for each in part.conditions]
         elif isinstance(part, Not):
-            left.append((part.condition, level + 1))
+            unvisited.append((part.condition, level + 1))
         elif isinstance(part, Raw):
             levels = max(levels, level + _depth(part.expression))
     if levels > MOST_DEEP:
@@ -204,11 +204,11 @@ class _Reader:
             self.at = match.end()
             return self.compared(name, match[1])
         if not self.take(":"):
-            for known in self.info.fields:
-                begins = known.name.startswith(tuple(name + blank for blank in _BLANKS))
-                if begins and self.text.startswith(known.name, start):
+            for field in self.info.fields:
+                begins = field.name.startswith(tuple(name + blank for blank in _BLANKS))
+                if begins and self.text.startswith(field.name, start):
                     raise self.refusal(
-                        f"names the field '{known.name}', which no query can: a blank ends a name",
+                        f"names the field '{field.name}', which no query can: a blank ends a name",
                         "Create the index again with an alias of letters, digits and _ (AS in FT.CREATE).",
                     )
             raise self.refusal(
@@ -255,7 +255,7 @@ class _Reader:
         raise self.refusal(f"takes '{name}' for {words}, which it is not in this index", hint)
 
     def range(self, name: str) -> Condition:
-        known = self.known(name, "NUMERIC", "a NUMERIC field")
+        is_number = self.known(name, "NUMERIC", "a NUMERIC field")
         self.at += 1
         low, low_included = self.bound(name)
         parted = self.parted()
@@ -274,7 +274,7 @@ class _Reader:
             raise self.refusal(
                 f"has a range of '{name}' that holds no number", "Put the smaller number first."
             )
-        if not known:
+        if not is_number:
             return _NOTHING
         return Range(name, low, high, low_included, high_included)
 
@@ -315,7 +315,7 @@ class _Reader:
         return Range(name, None, number, include_high=sign == "<=")
 
     def tag(self, name: str) -> Condition:
-        known = self.known(name, "TAG", "a TAG field")
+        is_tag = self.known(name, "TAG", "a TAG field")
         self.at += 1
         values: list[str] = [""]
         stars: list[int] = []  # of the value so far: places of stars that stand for something
@@ -356,7 +356,7 @@ class _Reader:
             raise self.refusal(
                 f"has an empty value of '{name}'", "Choose a value, or leave the condition out."
             )
-        return Tag(name, tuple(values)) if known else _NOTHING
+        return Tag(name, tuple(values)) if is_tag else _NOTHING
 
     def escaped(self) -> str:
         """What a backslash before this sign of a tag's value stands for."""
@@ -373,11 +373,11 @@ class _Reader:
 
     def words(self, name: str) -> Condition:
         """Words of a field, of all TEXT fields where none is named."""
-        known = self.text_field(name)
+        is_text = self.text_field(name)
         if self.sign == "(":
             self.at += 1
             inner = self.grouped(name)
-            return inner if known else _NOTHING
+            return inner if is_text else _NOTHING
         if self.sign == "-" and name:
             self.at += 1
             inner = self.words(name)
@@ -388,11 +388,11 @@ class _Reader:
                 raise self.refusal("opens a quote and never closes it")
             phrase = self.text[self.at + 1 : end]
             self.at = end + 1
-            return Text(name, phrase, "phrase") if known else _NOTHING
+            return Text(name, phrase, "phrase") if is_text else _NOTHING
         word, mode = self.word(name)
         if self.stopped(word) and mode == "all":
             return _NOTHING
-        return Text(name, word, mode) if known else _NOTHING
+        return Text(name, word, mode) if is_text else _NOTHING
 
     def grouped(self, name: str) -> Condition:
         """RediSearch's words in brackets: all of them, or any between bars."""
@@ -566,9 +566,9 @@ class _ValkeyReader(_Reader):
         while not self.ended:
             sign = self.sign
             if sign == "\\":
-                kept = self.behind_backslash()
-                word += kept
-                if not kept:
+                character = self.behind_backslash()
+                word += character
+                if not character:
                     break
                 continue
             if sign in '()|@"' or (sign == "-" and not word):

@@ -89,11 +89,11 @@ class _Writer:
 
     def tag(self, condition: Tag) -> str:
         name = self.name(condition.field, "TAG")
-        known = None if self.info is None else self.info.field(condition.field, "TAG")
+        tag_field = None if self.info is None else self.info.field(condition.field, "TAG")
         # Blanks around a value are dropped where a separator cuts; of JSON without one they belong to it.
-        whole = known is not None and not known.separator
+        whole = tag_field is not None and not tag_field.separator
         values = [value if whole else value.strip(BLANKS) for value in condition.values]
-        if not values or not (all(values) or (known is not None and known.index_empty)):
+        if not values or not (all(values) or (tag_field is not None and tag_field.index_empty)):
             raise BadFilter(
                 f"The condition on '{condition.field}' has an empty value.",
                 "Choose at least one value, or leave the condition out."
@@ -103,15 +103,17 @@ class _Writer:
                     else ""
                 ),
             )
-        return f"{name}:{{{' | '.join(self.tag_value(known, condition.field, value) for value in values)}}}"
+        return (
+            f"{name}:{{{' | '.join(self.tag_value(tag_field, condition.field, value) for value in values)}}}"
+        )
 
-    def tag_value(self, known: Field | None, name: str, value: str) -> str:
+    def tag_value(self, tag_field: Field | None, name: str, value: str) -> str:
         if not value:
             return '""'
-        told = self.info is not None and self.info.tag_options_told
-        if told and known is not None and known.separator and known.separator in value:
+        options_known = self.info is not None and self.info.tag_options_told
+        if options_known and tag_field is not None and tag_field.separator and tag_field.separator in value:
             raise BadFilter(
-                f"'{value}' holds '{known.separator}', which separates the values of '{name}'.",
+                f"'{value}' holds '{tag_field.separator}', which separates the values of '{name}'.",
                 "Choose the parts as values of their own.",
             )
         if not self.dialect.escaped_stars and value.endswith("*"):
@@ -160,17 +162,17 @@ class _Writer:
         words = indexed_words(condition.words, splits)
         own = None if self.info is None else self.info.rules.stop_words
         stopped = self.dialect.stop_words(own)
-        kept = [word for word in words if self.dialect.lower(word) not in stopped]
+        searched = [word for word in words if self.dialect.lower(word) not in stopped]
         if words and condition.mode == "prefix" and self.dialect.lower(words[-1]) in stopped:
-            kept.append(words[-1])  # as a start, "in" means "index"
-        if not kept:
+            searched.append(words[-1])  # as a start, "in" means "index"
+        if not searched:
             raise _wordless(condition.words, stopped)
         if condition.mode == "phrase":
-            return f'{name}:"{" ".join(self.quoted(word, splits) for word in kept)}"'
-        escaped = [self.word(word, splits) for word in kept]
+            return f'{name}:"{" ".join(self.quoted(word, splits) for word in searched)}"'
+        escaped = [self.word(word, splits) for word in searched]
         if condition.mode == "prefix":
-            if len(kept[-1]) < 2:
-                raise BadFilter(f"'{kept[-1]}*' is too short for a prefix.", "Type two letters or more.")
+            if len(searched[-1]) < 2:
+                raise BadFilter(f"'{searched[-1]}*' is too short for a prefix.", "Type two letters or more.")
             escaped[-1] += "*"
         if self.dialect.grouped_words:
             return f"{name}:({('|' if condition.mode == 'any' else ' ').join(escaped)})"
@@ -229,12 +231,12 @@ class _Writer:
         _closed(written)
         if self.info is not None:
             # RediSearch answers an unknown field with an empty result and no error: tell it here.
-            known = {f.name for f in self.info.fields}
+            field_names = {f.name for f in self.info.fields}
             for names in _FIELD.findall(_QUOTED.sub('""', written)):
                 for name in names.split("|"):
                     plain = name.replace("\\", "")
-                    if plain not in known and not plain.startswith("__"):
-                        raise UnknownField(plain, self.info.name, tuple(sorted(known)))
+                    if plain not in field_names and not plain.startswith("__"):
+                        raise UnknownField(plain, self.info.name, tuple(sorted(field_names)))
             if not self.dialect.text_search and self.asks_words(text):
                 raise self.unsearched(f"'{text}'")
         return written
@@ -376,9 +378,9 @@ def all_documents(dialect: Dialect, info: IndexInfo) -> str:
 def _sayable(info: IndexInfo, kind: Kind, dialect: Dialect) -> list[str]:
     """The fields of a kind that queries can name, as they name them."""
     names: list[str] = []
-    for known in info.of_kind(kind):
+    for of_kind in info.of_kind(kind):
         with suppress(BadFilter):
-            names.append(attribute(known.name, dialect))
+            names.append(attribute(of_kind.name, dialect))
     return names
 
 
@@ -452,8 +454,8 @@ def _word(splits: str) -> re.Pattern[str]:
     """A word: signs that part none, and any behind a backslash that is not one of those itself."""
     # Blanks of ASCII alone: a no-break space, or the blank of Japanese texts, is part of a word everywhere.
     ends = re.escape(BLANKS + splits)
-    kept = rf"[{ends}\\]" if "\\" in splits else "."
-    return re.compile(rf"(?:\\{kept}|[^{ends}])+", re.DOTALL)
+    escaped = rf"[{ends}\\]" if "\\" in splits else "."
+    return re.compile(rf"(?:\\{escaped}|[^{ends}])+", re.DOTALL)
 
 
 def _escaped(value: str) -> str:
@@ -462,8 +464,8 @@ def _escaped(value: str) -> str:
 
 
 def _some(words: frozenset[str]) -> str:
-    shown = sorted(words, key=lambda word: (word not in {"the", "of"}, word))[:3]
-    return ", ".join(shown) + (", …" if len(words) > 3 else "")
+    examples = sorted(words, key=lambda word: (word not in {"the", "of"}, word))[:3]
+    return ", ".join(examples) + (", …" if len(words) > 3 else "")
 
 
 def _bound(number: float, included: bool) -> str:

@@ -83,21 +83,22 @@ def fused(
         scores: (len(words),) of them, larger is better.
         fusion: how.
     """
-    near, said = places(vectors, similarities), places(words, scores)
+    near, by_words = places(vectors, similarities), places(words, scores)
     if fusion.method == "rrf":
         parts = [
-            {key: 1 / (fusion.constant + place.rank) for key, place in leg.items()} for leg in (near, said)
+            {key: 1 / (fusion.constant + place.rank) for key, place in leg.items()}
+            for leg in (near, by_words)
         ]
     else:
         parts = [
             {key: share * value for key, value in zip(leg, normalised(leg), strict=True)}
-            for leg, share in ((near, fusion.weight), (said, 1 - fusion.weight))
+            for leg, share in ((near, fusion.weight), (by_words, 1 - fusion.weight))
         ]
     every = [
-        Fused(key, parts[0].get(key, 0.0) + parts[1].get(key, 0.0), near.get(key), said.get(key))
-        for key in dict.fromkeys((*near, *said))
+        Fused(key, parts[0].get(key, 0.0) + parts[1].get(key, 0.0), near.get(key), by_words.get(key))
+        for key in dict.fromkeys((*near, *by_words))
     ]
-    last = len(near) + len(said) + 1
+    last = len(near) + len(by_words) + 1
     return tuple(
         sorted(
             every,
@@ -112,18 +113,18 @@ def fused(
 
 def places(keys: Sequence[str], scores: Doubles) -> dict[str, Place]:
     """Rank and score by key; scores is (len(keys),). Of a key that comes twice the better place counts."""
-    held: dict[str, Place] = {}
+    places_of: dict[str, Place] = {}
     for rank, (key, score) in enumerate(zip(keys, scores.tolist(), strict=True), 1):
-        held.setdefault(key, Place(rank, score))
-    return held
+        places_of.setdefault(key, Place(rank, score))
+    return places_of
 
 
 def normalised(leg: dict[str, Place]) -> list[float]:
     """A leg's scores from 0, its least, to 1, its best; all 1 where they are equal, 0 where there is none."""
     values = np.array([place.score for place in leg.values()], dtype=np.float64)
-    known = values[np.isfinite(values)]
-    if not len(known):
+    finite = values[np.isfinite(values)]
+    if not len(finite):
         return [0.0] * len(values)
-    low, high = float(known.min()), float(known.max())
+    low, high = float(finite.min()), float(finite.max())
     scaled = np.ones_like(values) if high == low else (values - low) / (high - low)
     return [float(value) if np.isfinite(value) else 0.0 for value in np.where(np.isfinite(values), scaled, 0)]

@@ -79,32 +79,32 @@ def hybrid(client: Client, info: IndexInfo, request: HybridRequest) -> HybridRes
     depth = min(max(fusion.depth, k), client.server.dialect.limits.k)
     deep = replace(request.knn, k=depth)
     began = time.perf_counter()
-    said = by_words.words(
+    word_hits = by_words.words(
         client,
         info,
         WordsRequest(info.name, request.text, depth, request.knn.filter, request.knn.return_fields),
     )
     near = knn(client, deep, info).under_filter()
-    hits = fused(near.keys, near.similarities, said.keys, said.scores, fusion)[:k]
-    commands = [near.command, *said.commands]
-    notes = [*near.notes, *said.notes]
+    hits = fused(near.keys, near.similarities, word_hits.keys, word_hits.scores, fusion)[:k]
+    commands = [near.command, *word_hits.commands]
+    notes = [*near.notes, *word_hits.notes]
     fused_by = "here"
     if fusion.method == "rrf" and client.server.dialect.fuses:
         command = native_command(client, info, deep, request.text, fusion, k)
         try:
-            hits = native_hits(client.execute(*command.args), near, said)
+            hits = native_hits(client.execute(*command.args), near, word_hits)
             commands.append(command)
             fused_by = NATIVE
         except EngineError as exc:
             notes.append(f"{NATIVE} was refused, so the legs were fused here: {exc}")
     took = (time.perf_counter() - began) * 1000
-    held = {key: dict(row) for key, row in zip(said.keys, said.fields, strict=True)}
-    held |= {key: dict(row) for key, row in zip(near.keys, near.fields, strict=True)}
+    fields_of = {key: dict(row) for key, row in zip(word_hits.keys, word_hits.fields, strict=True)}
+    fields_of |= {key: dict(row) for key, row in zip(near.keys, near.fields, strict=True)}
     return HybridResult(
         hits,
-        tuple(held.get(hit.key, {}) for hit in hits),
+        tuple(fields_of.get(hit.key, {}) for hit in hits),
         near,
-        said,
+        word_hits,
         took,
         tuple(commands),
         fused_by,
@@ -117,11 +117,11 @@ def native_command(
 ) -> Command:
     """FT.HYBRID of Redis 8.4 by reciprocal ranks, with the scorer, window and filter of the legs."""
     dialect = client.server.dialect
-    made = template(deep, info, dialect)
-    blob = filled(made, deep).vector or b""
-    kept = by_words.question_words(dialect, info, text)[: by_words.MOST_WORDS]
+    shape = template(deep, info, dialect)
+    blob = filled(shape, deep).vector or b""
+    searched = by_words.question_words(dialect, info, text)[: by_words.MOST_WORDS]
     words_query, bound = by_words.query_of(
-        client, info, by_words.under(deep.filter, by_words.holding(info, kept))
+        client, info, by_words.under(deep.filter, by_words.holding(info, searched))
     )
     vector_field, params = info.vector_field(deep.field)
     near: list[Arg] = ["K", deep.k]
@@ -138,17 +138,17 @@ def native_command(
     return Command(tuple(args))
 
 
-def native_hits(reply: Reply, near: KnnResult, said: WordsResult) -> tuple[Fused, ...]:
+def native_hits(reply: Reply, near: KnnResult, word_hits: WordsResult) -> tuple[Fused, ...]:
     """The reply of FT.HYBRID in the shape of a fusion here; ranks and scores of the legs are the legs' own.
 
     Raises:
         EngineError: it is no such reply.
     """
-    told = replies.pairs(reply)
-    rows = [replies.pairs(row) for row in replies.items(told.get("results"))]
-    if "results" not in told or any("__key" not in row for row in rows):
+    page = replies.pairs(reply)
+    rows = [replies.pairs(row) for row in replies.items(page.get("results"))]
+    if "results" not in page or any("__key" not in row for row in rows):
         raise EngineError(f"{NATIVE} did not answer with keys.", "")
-    vectors, words = places(near.keys, near.similarities), places(said.keys, said.scores)
+    vectors, words = places(near.keys, near.similarities), places(word_hits.keys, word_hits.scores)
     hits = []
     for row in rows:
         key = replies.key(row["__key"])

@@ -220,9 +220,9 @@ class IndexInfo:
 
     @property
     def _silent(self) -> str:
-        left = len(self.shards) - len(self.missing)
+        rest = len(self.shards) - len(self.missing)
         return (
-            f"{silent_words(self.missing)}: every figure of the index '{line(self.name)}' is of {left} of "
+            f"{silent_words(self.missing)}: every figure of the index '{line(self.name)}' is of {rest} of "
             f"{len(self.shards)} shards."
         )
 
@@ -278,10 +278,12 @@ def index_info(client: Client, name: str) -> IndexInfo:
     except UnknownIndex:
         if (broken := line_breaks.broken(name)) != name and "\\x" not in name:
             return index_info(client, broken)
-        shown = [n for n in index_names(client) if n != name and line(n) == name] if "\\x" in name else []
-        if len(shown) != 1:
+        candidates = (
+            [n for n in index_names(client) if n != name and line(n) == name] if "\\x" in name else []
+        )
+        if len(candidates) != 1:
             raise
-        return index_info(client, shown[0])
+        return index_info(client, candidates[0])
     if not reply:
         raise UnknownIndex(name)
     info = read_info(name, reply)
@@ -333,8 +335,8 @@ def together(infos: Sequence[IndexInfo]) -> IndexInfo:
     """What several shards tell of one index as one account: counts and sizes summed, the slowest build."""
 
     def total(numbers: Sequence[float | None]) -> float | None:
-        told = [number for number in numbers if number is not None]
-        return sum(told) if len(told) == len(infos) else None
+        totals = [number for number in numbers if number is not None]
+        return sum(totals) if len(totals) == len(infos) else None
 
     def count(numbers: Sequence[int | None]) -> int | None:
         number = total(numbers)
@@ -398,7 +400,7 @@ def read_info(name: str, reply: dict[str, Reply]) -> IndexInfo:
         _field(replies.pairs(_flat(entry)), on_hash=on.upper() != "JSON")
         for entry in replies.items(reply.get("attributes", reply.get("fields")))
     )
-    told = _Told(reply)
+    figures = _Told(reply)
     errors = replies.pairs(reply.get("Index Errors"))
     failures = reply.get("hash_indexing_failures", errors.get("indexing failures"))
     # RediSearch's total leaves the vectors out, MemoryDB's space_usage holds them.
@@ -411,22 +413,22 @@ def read_info(name: str, reply: dict[str, Reply]) -> IndexInfo:
             replies.key(p) for p in replies.items(definition.get("prefixes", reply.get("key_prefixes")))
         ),
         fields=fields,
-        documents=told.count("documents", "num_docs", reply.get("num_docs")) or 0,
-        vectors=told.count("vectors", "number of vectors", _vectors(reply)),
-        build=_build(reply, told),
-        vector_bytes=told.size("vector_bytes", ("vector_index_sz_mb",), "vector_space_usage"),
-        total_bytes=told.size("total_bytes", parts, "space_usage"),
-        failures=told.count("failures", "indexing failures", failures),
-        revision=told.count("revision", "max_doc_id", reply.get("max_doc_id")),
+        documents=figures.count("documents", "num_docs", reply.get("num_docs")) or 0,
+        vectors=figures.count("vectors", "number of vectors", _vectors(reply)),
+        build=_build(reply, figures),
+        vector_bytes=figures.size("vector_bytes", ("vector_index_sz_mb",), "vector_space_usage"),
+        total_bytes=figures.size("total_bytes", parts, "space_usage"),
+        failures=figures.count("failures", "indexing failures", failures),
+        revision=figures.count("revision", "max_doc_id", reply.get("max_doc_id")),
         born=replies.text(reply.get("creation_timestamp", "")),
         indexing_ms=_number(reply.get("total_indexing_time")),
         last_error="" if last == "N/A" else last,
         last_error_key="" if last in {"N/A", ""} else replies.text(errors.get("last indexing error key")),
-        terms=told.count("terms", "num_terms", reply.get("num_terms")),
-        table_bytes=told.size("table_bytes", ("doc_table_size_mb", "key_table_size_mb")),
+        terms=figures.count("terms", "num_terms", reply.get("num_terms")),
+        table_bytes=figures.size("table_bytes", ("doc_table_size_mb", "key_table_size_mb")),
         rules=_rules(reply, definition),
         tag_options_told="attributes" in reply,
-        absent=told.absent,
+        absent=figures.absent,
     )
 
 
@@ -462,7 +464,7 @@ def _rules(reply: dict[str, Reply], definition: dict[str, Reply]) -> Rules:
     """RediSearch tells a list of stop words of its own as `stopwords_list`, valkey-search as `stop_words`."""
     stop_words = reply.get("stopwords_list", reply.get("stop_words"))
     score = replies.text(definition.get("default_score", ""))
-    told = replies.text(reply["punctuation"]) if "punctuation" in reply else None
+    splits = replies.text(reply["punctuation"]) if "punctuation" in reply else None
     return Rules(
         filter=replies.key(definition.get("filter", "")),
         language=replies.text(definition.get("default_language", "")),
@@ -471,7 +473,7 @@ def _rules(reply: dict[str, Reply], definition: dict[str, Reply]) -> Rules:
         score_field=replies.key(definition.get("score_field", "")),
         payload_field=replies.key(definition.get("payload_field", "")),
         stop_words=None if stop_words is None else tuple(map(replies.key, replies.items(stop_words))),
-        punctuation=None if told in (None, VALKEY_SPLITS) else told,
+        punctuation=None if splits in (None, VALKEY_SPLITS) else splits,
     )
 
 
@@ -485,7 +487,7 @@ def _flat(entry: Reply) -> Reply:
     names with the value 1."""
     if not isinstance(entry, list | tuple):
         return entry
-    kept: list[Reply] = []
+    flat: list[Reply] = []
     i = 0
     while i < len(entry):
         word = replies.text(entry[i]) if isinstance(entry[i], bytes | str) else ""
@@ -494,12 +496,12 @@ def _flat(entry: Reply) -> Reply:
         if (
             i >= 6 and word in _FLAGS and not valued
         ):  # behind identifier, attribute and type with their values
-            kept += [word, 1]
+            flat += [word, 1]
             i += 1
         else:
-            kept += entry[i : i + 2]
+            flat += entry[i : i + 2]
             i += 2
-    return kept
+    return flat
 
 
 def _field(entry: dict[str, Reply], *, on_hash: bool) -> Field:
@@ -542,11 +544,11 @@ def _field(entry: dict[str, Reply], *, on_hash: bool) -> Field:
     )
 
 
-def _build(reply: dict[str, Reply], told: _Told) -> BuildState:
+def _build(reply: dict[str, Reply], figures: _Told) -> BuildState:
     if "index_status" in reply or "backfill_status" in reply:  # MemoryDB, fact sheet §3.2
         status = replies.text(reply.get("index_status", reply.get("backfill_status"))).upper()
         name = "index_degradation_percentage"
-        behind = told.number("built", name, reply.get(name), PERCENT)
+        behind = figures.number("built", name, reply.get(name), PERCENT)
         if status in {"AVAILABLE", "COMPLETED"} and behind:
             return BuildState("building", 1 - behind / 100, name)
         states: dict[str, Build] = {
@@ -565,22 +567,22 @@ def _build(reply: dict[str, Reply], told: _Told) -> BuildState:
         running = replies.integer(reply["backfill_in_progress"]) != 0
         state = replies.text(reply.get("state", ""))
         name = "backfill_complete_percent"
-        fraction = _share(told, name) if running else 1.0
+        fraction = _share(figures, name) if running else 1.0
         if state == "backfill_paused_by_oom":
-            return BuildState("paused", fraction, told.absent.get("built", "state"))
+            return BuildState("paused", fraction, figures.absent.get("built", "state"))
         # 1.000000 is told on an empty key space although in progress, so state decides.
-        return BuildState("building" if running else "ready", fraction, told.absent.get("built", name))
+        return BuildState("building" if running else "ready", fraction, figures.absent.get("built", name))
     if "indexing" in reply:  # RediSearch
         running = replies.integer(reply["indexing"]) != 0
         name = "percent_indexed"
-        fraction = _share(told, name) if running else 1.0
-        return BuildState("building" if running else "ready", fraction, told.absent.get("built", name))
+        fraction = _share(figures, name) if running else 1.0
+        return BuildState("building" if running else "ready", fraction, figures.absent.get("built", name))
     return BuildState("unknown", 0.0, "not told")
 
 
-def _share(told: _Told, name: str) -> float:
+def _share(figures: _Told, name: str) -> float:
     """How far a build that runs says it is; 0 where that cannot be, and `absent` has why."""
-    return told.number("built", name, told.reply.get(name), SHARE) or 0.0
+    return figures.number("built", name, figures.reply.get(name), SHARE) or 0.0
 
 
 def _vectors(reply: dict[str, Reply]) -> Reply:

@@ -33,18 +33,18 @@ def restored(client: Client, info: IndexInfo) -> IndexInfo:
         return info
     rows = replies.items(client.execute("FT.SEARCH", info.name, "*", "LIMIT", 0, _LOOKED_AT))[1:]
     keys = [replies.key(key) for key in rows[::2]]
-    held = {replies.key(name) for fields in rows[1::2] for name in replies.items(fields)[::2]}
+    present = {replies.key(name) for fields in rows[1::2] for name in replies.items(fields)[::2]}
 
-    def prefix(told: str) -> str:
-        with_breaks = any(key.startswith(broken(told)) for key in keys)
-        return broken(told) if with_breaks and not any(key.startswith(told) for key in keys) else told
+    def prefix(listed: str) -> str:
+        with_breaks = any(key.startswith(broken(listed)) for key in keys)
+        return broken(listed) if with_breaks and not any(key.startswith(listed) for key in keys) else listed
 
-    def field(told: Field) -> Field:
-        real = broken(told.identifier)
+    def field(listed: Field) -> Field:
+        real = broken(listed.identifier)
         # A path of JSON cannot be said with a backslash before n or r.
-        path = info.on == "JSON" or (real in held and told.identifier not in held)
-        name = told.name if _knows(client, info.name, told.name) else broken(told.name)
-        return dataclasses.replace(told, name=name, identifier=real if path else told.identifier)
+        path = info.on == "JSON" or (real in present and listed.identifier not in present)
+        name = listed.name if _knows(client, info.name, listed.name) else broken(listed.name)
+        return dataclasses.replace(listed, name=name, identifier=real if path else listed.identifier)
 
     return dataclasses.replace(
         info, prefixes=tuple(map(prefix, info.prefixes)), fields=tuple(map(field, info.fields))

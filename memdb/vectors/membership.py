@@ -53,10 +53,10 @@ class Membership:
         if self._listed is None:
             batches = read.matching_keys(self.client, self.info, self.condition)
             self._listed = np.sort(np.array([hash(key) for keys in batches for key in keys], np.int64))
-        asked = sorted(wanted)
-        hashes = np.array([hash(key) for key in asked], np.int64)
+        ordered = sorted(wanted)
+        hashes = np.array([hash(key) for key in ordered], np.int64)
         there = np.isin(hashes, self._listed)
-        return frozenset(key for key, inside in zip(asked, there.tolist(), strict=True) if not inside)
+        return frozenset(key for key, inside in zip(ordered, there.tolist(), strict=True) if not inside)
 
     def _ask(self, keys: list[str]) -> None:
         bound: list[Arg] = [part for pair in self.rendered.params for part in pair]

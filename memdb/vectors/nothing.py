@@ -29,16 +29,16 @@ def nothing(
     other = " but the query's own" if but_itself else ""
     usable = f" with a usable vector in '{line(field)}'" if field else ""
     if filter_.strip() not in ("", "*"):
-        said = f"No document of '{line(info.name)}'{other}{usable} matches the filter {line(filter_)}."
+        sentence = f"No document of '{line(info.name)}'{other}{usable} matches the filter {line(filter_)}."
         todo = "Widen the filter, or choose another index."
     elif info.told_documents == 0:
-        said, todo = f"Index '{line(info.name)}' holds no documents.", "Choose another index."
+        sentence, todo = f"Index '{line(info.name)}' holds no documents.", "Choose another index."
         if info.failures:
             last = f", the last because: {line(info.last_error)}" if info.last_error else ""
             # An engine counts attempts: a document that it takes in twice fails twice.
             todo = f"{counted(info.failures, 'attempt')} to index a document failed{last}. {todo}"
     else:
         has = f"has a usable vector in '{line(field)}'" if field else "can be used"
-        said = f"No document of '{line(info.name)}'{other} {has}."
+        sentence = f"No document of '{line(info.name)}'{other} {has}."
         todo = "Choose another index or vector field."
-    return BadInput(said, " ".join((*left_out.words, todo)))
+    return BadInput(sentence, " ".join((*left_out.words, todo)))

@@ -143,8 +143,8 @@ def _literal(arg: Arg) -> str:
 
 def _tls_words(target: Target) -> list[str]:
     tls = target.tls
-    given = (("--cacert", tls.ca), ("--cert", tls.cert), ("--key", tls.key), ("--sni", tls.hostname))
-    words = ["--tls", *(word for pair in given if pair[1] for word in pair)]
+    options = (("--cacert", tls.ca), ("--cert", tls.cert), ("--key", tls.key), ("--sni", tls.hostname))
+    words = ["--tls", *(word for pair in options if pair[1] for word in pair)]
     return words if tls.verify else [*words, "--insecure"]
 
 
@@ -170,23 +170,27 @@ def template(request: KnnRequest, info: IndexInfo, dialect: Dialect) -> Template
     )
 
 
-def filled(made: Template, request: KnnRequest) -> Command:
+def filled(shape: Template, request: KnnRequest) -> Command:
     """The command with the request's vector.
 
     Raises:
         BadVector: the vector does not fit the field, or has no direction under COSINE.
     """
-    given = request.vector
-    if isinstance(given, bytes) and made.params.type == "FLOAT32" and len(given) == made.params.bytes:
-        sent = np.frombuffer(given, dtype="<f4")
+    asked_vector = request.vector
+    if (
+        isinstance(asked_vector, bytes)
+        and shape.params.type == "FLOAT32"
+        and len(asked_vector) == shape.params.bytes
+    ):
+        sent = np.frombuffer(asked_vector, dtype="<f4")
         # Finite only if all numbers are, and 0 for zero; else each is looked at below.
         with np.errstate(over="ignore"):
             square = sent @ sent
         if math.isfinite(square) and square > 0:
-            return Command((*made.before, given, *made.after))
-    vector = distance.checked(numbers(given), made.params.dim, made.where, made.params.type)
-    vector = distance.directed(vector, made.params.metric)
-    return Command((*made.before, distance.to_bytes(vector, made.params.type), *made.after))
+            return Command((*shape.before, asked_vector, *shape.after))
+    vector = distance.checked(numbers(asked_vector), shape.params.dim, shape.where, shape.params.type)
+    vector = distance.directed(vector, shape.params.metric)
+    return Command((*shape.before, distance.to_bytes(vector, shape.params.type), *shape.after))
 
 
 @lru_cache(maxsize=128)
@@ -263,8 +267,8 @@ def vector_param(vector: Vectors) -> tuple[float, ...] | bytes:
 
 def received(request: KnnRequest, params: VectorParams) -> Vectors:
     """The query (1, d) as the index receives it, which is what its answer is to."""
-    given = np.asarray(numbers(request.vector))
-    return distance.as_sent(given.reshape(1, -1), params.type)
+    as_array = np.asarray(numbers(request.vector))
+    return distance.as_sent(as_array.reshape(1, -1), params.type)
 
 
 def numbers(vector: tuple[float, ...] | bytes) -> Floats | tuple[float, ...]:

@@ -129,7 +129,7 @@ def blocks(
     vector_field, params = info.vector_field(field)
     distance.need(params.type)
     size = max(1, min(most, BYTES_A_BATCH // params.bytes))
-    done = 0
+    passed = 0
     if has_cursors(client, info):
         # Key and vector in one reply: four times as fast as asking for each hash.
         rendered = render(condition, client.server.dialect, info)
@@ -139,8 +139,8 @@ def blocks(
     waiting = NOTHING
     without: tuple[str, ...] = ()
     for keys, values, gone in batches:
-        done += len(keys) + gone
-        report("Reading vectors", min(done, info.documents), info.documents)
+        passed += len(keys) + gone
+        report("Reading vectors", min(passed, info.documents), info.documents)
         block = decoded(keys, stored.vectors(info, vector_field, params, values), params)
         waiting += block.left_out + LeftOut(gone=gone)
         without += block.without
@@ -173,11 +173,11 @@ def blocks_of(
     distance.need(params.type)
     size = max(1, min(KEYS_A_BATCH, BYTES_A_BATCH // params.bytes))
     batches = (list(keys[start : start + size]) for start in range(0, len(keys), size))
-    done = 0
-    for asked, values, _ in _fetched(client, batches, info, vector_field):
-        done += len(asked)
-        report("Reading vectors", done, len(keys))
-        block = decoded(asked, stored.vectors(info, vector_field, params, values), params)
+    passed = 0
+    for requested, values, _ in _fetched(client, batches, info, vector_field):
+        passed += len(requested)
+        report("Reading vectors", passed, len(keys))
+        block = decoded(requested, stored.vectors(info, vector_field, params, values), params)
         if block.keys or block.left_out:
             yield block
 
@@ -194,9 +194,9 @@ def decoded(keys: Sequence[str], values: Sequence[bytes | None], params: VectorP
     matrix = distance.from_bytes(joined, params.type).reshape(-1, params.dim)
     several = len(matrix) > len(good)
     if several:
-        kept = tuple(keys[i] for i in good for _ in range(len(values[i] or b"") // params.bytes))
+        decoded_keys = tuple(keys[i] for i in good for _ in range(len(values[i] or b"") // params.bytes))
     else:
-        kept = tuple(keys) if len(good) == len(values) else tuple(keys[i] for i in good)
+        decoded_keys = tuple(keys) if len(good) == len(values) else tuple(keys[i] for i in good)
     # One number tells whether all are finite; only where it is not, or overflows, each is looked at.
     flat = matrix.reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -210,18 +210,20 @@ def decoded(keys: Sequence[str], values: Sequence[bytes | None], params: VectorP
     zero = 0
     if not (usable & directed).all():
         rest = np.flatnonzero(usable & directed)
-        zero = len({kept[i] for i in np.flatnonzero(usable & ~directed)} - {kept[i] for i in rest})
-        matrix, kept = matrix[rest], tuple(kept[i] for i in rest)
+        zero = len(
+            {decoded_keys[i] for i in np.flatnonzero(usable & ~directed)} - {decoded_keys[i] for i in rest}
+        )
+        matrix, decoded_keys = matrix[rest], tuple(decoded_keys[i] for i in rest)
     make = distance.prepared_wide if params.type == "FLOAT64" else distance.prepared
     prepared = make(matrix, params.metric)
     prepared.setflags(write=False)
-    documents = len(set(kept)) if several else len(kept)
+    documents = len(set(decoded_keys)) if several else len(decoded_keys)
     left_out = LeftOut(unusable=len(values) - documents - zero, zero=zero)
     without: tuple[str, ...] = ()
     if left_out:
-        inside = set(kept)
+        inside = set(decoded_keys)
         without = tuple(key for key in keys if key not in inside)
-    return Block(kept, prepared, left_out, several and len(kept) > documents, without)
+    return Block(decoded_keys, prepared, left_out, several and len(decoded_keys) > documents, without)
 
 
 def _empty(params: VectorParams, left_out: LeftOut, without: tuple[str, ...] = ()) -> Block:
@@ -238,11 +240,11 @@ def _fetched(
             for keys in batches:
                 waiting.append((keys, thread.submit(stored.raw, client, info, field, keys)))
                 if len(waiting) > AHEAD:
-                    asked, future = waiting.popleft()
-                    yield asked, future.result(), 0
+                    requested, future = waiting.popleft()
+                    yield requested, future.result(), 0
             while waiting:
-                asked, future = waiting.popleft()
-                yield asked, future.result(), 0
+                requested, future = waiting.popleft()
+                yield requested, future.result(), 0
         finally:
             for _, future in waiting:
                 future.cancel()
@@ -332,10 +334,10 @@ def _by_cursor(
 
 def by_scan(client: Client, info: IndexInfo, size: int) -> Iterator[list[str]]:
     """The keys under the index's prefixes, whether or not the index has them yet, by batches; each once."""
-    seen: set[str] = set()
+    yielded: set[str] = set()
     for listed in scanned(client, info, size):
-        keys = [key for key in map(replies.key, listed) if key not in seen]
-        seen.update(keys)
+        keys = [key for key in map(replies.key, listed) if key not in yielded]
+        yielded.update(keys)
         for start in range(0, len(keys), size):
             yield keys[start : start + size]
 

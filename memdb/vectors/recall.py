@@ -162,11 +162,11 @@ def _measure(
     size = max(1, _PAIRS_BYTES // (8 * params.dim))
     for start in range(0, len(pairs), size):
         rows, places = np.array(pairs[start : start + size]).T
-        asked, returned = queries[rows], block.vectors[places]
-        far = distance.exact(asked, returned, params.metric)
-        unsure = distance.uncertainty(asked, returned, params.metric, params.type)
+        queried, returned = queries[rows], block.vectors[places]
+        far = distance.exact(queried, returned, params.metric)
+        unsure = distance.uncertainty(queried, returned, params.metric, params.type)
         for row, place, d, u in zip(rows, places, far.tolist(), unsure.tolist(), strict=True):
             key = block.keys[place]
-            known = others[row].get(key)
-            if known is None or d < known.distance:
+            earlier = others[row].get(key)
+            if earlier is None or d < earlier.distance:
                 others[row][key] = Near(d, u)

@@ -197,7 +197,7 @@ def _vector_attributes(kind: str, dim: int, metric: str) -> tuple[Arg, ...]:
 
 
 def _flags(**options: bool) -> tuple[Arg, ...]:
-    return tuple(name for name, given in options.items() if given)
+    return tuple(name for name, is_set in options.items() if is_set)
 
 
 def _given(**options: float | str | None) -> tuple[Arg, ...]:

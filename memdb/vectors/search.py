@@ -72,12 +72,12 @@ class KnnResult:
         """The same without the hits that break the filter."""
         if not self.outside:
             return self
-        kept = [i for i, key in enumerate(self.keys) if key not in self.outside]
+        inside = [i for i, key in enumerate(self.keys) if key not in self.outside]
         return replace(
             self,
-            keys=tuple(self.keys[i] for i in kept),
-            distances=self.distances[kept],
-            raw_fields=tuple(self.raw_fields[i] for i in kept),
+            keys=tuple(self.keys[i] for i in inside),
+            distances=self.distances[inside],
+            raw_fields=tuple(self.raw_fields[i] for i in inside),
         )
 
     @property
@@ -141,8 +141,8 @@ def knn(
         EngineError: the server said no, e.g. because the index vanished.
     """
     info = info or index_info(client, request.index)
-    made = template(request, info, client.server.dialect)
-    command = filled(made, request)
+    shape = template(request, info, client.server.dialect)
+    command = filled(shape, request)
     missing: tuple[str, ...] = ()
     began = time.perf_counter()
     try:
@@ -155,13 +155,13 @@ def knn(
         command = of_some_shards(command, dialect)
         began = time.perf_counter()
         reply = client.execute(*command.args)
-    result = knn_result(reply, made, command, (time.perf_counter() - began) * 1000)
+    result = knn_result(reply, shape, command, (time.perf_counter() - began) * 1000)
     result = replace(result, missing=missing) if missing else result
     result = held_against_filter(client, info, request, result, under)
     fields = [info.field(name) for name in request.return_fields]
     if client.server.dialect.loads:
         # Where the engine returns the first only of what a JSON path matches.
-        fields = [f for f in fields if info.on == "JSON" and not made.matches and stored.many(f.identifier)]
+        fields = [f for f in fields if info.on == "JSON" and not shape.matches and stored.many(f.identifier)]
     return _with_stored(client, info, fields, result) if fields and result.keys else result
 
 
@@ -180,8 +180,8 @@ def held_against_filter(
     try:
         outside = under.outside(result.keys)
     except (UnsupportedFeature, SilentShard) as exc:
-        said = f"{dialect.title} may return hits that break this filter, and which do cannot be told: {exc}"
-        return replace(result, about_filter=said)
+        doubt = f"{dialect.title} may return hits that break this filter, and which do cannot be told: {exc}"
+        return replace(result, about_filter=doubt)
     return replace(result, outside=outside, about_filter=under.words(len(result.keys), len(outside)))
 
 
@@ -189,20 +189,22 @@ def _with_stored(client: Client, info: IndexInfo, fields: Sequence[Field], resul
     """A result with these fields as the documents hold them, which the hits did not bring, or not whole."""
     rows: list[dict[str, Reply]] = [replies.pairs(raw) for raw in result.raw_fields]
     for field in fields:
-        for row, held in zip(rows, stored.raw(client, info, field, result.keys), strict=True):
-            if held is not None:
-                row[field.name] = stored.shown(replies.text(held)) if info.on == "JSON" else held
+        for row, stored_bytes in zip(rows, stored.raw(client, info, field, result.keys), strict=True):
+            if stored_bytes is not None:
+                row[field.name] = (
+                    stored.shown(replies.text(stored_bytes)) if info.on == "JSON" else stored_bytes
+                )
     return replace(result, raw_fields=tuple(rows))
 
 
-def knn_result(reply: Reply, made: Template, command: Command, took_ms: float) -> KnnResult:
+def knn_result(reply: Reply, shape: Template, command: Command, took_ms: float) -> KnnResult:
     """The reply of a KNN command as a result, nearest first; for replies that came in a pipeline."""
     keys, raw = _hits(reply)
     came = len(keys)
     if not all(raw):  # a row without a body, even without its distance
-        kept = [i for i, part in enumerate(raw) if part]
-        keys, raw = [keys[i] for i in kept], [raw[i] for i in kept]
-    wanted = made.alias.encode()
+        answered = [i for i, part in enumerate(raw) if part]
+        keys, raw = [keys[i] for i in answered], [raw[i] for i in answered]
+    wanted = shape.alias.encode()
     distances = np.array([_number_of(part, wanted) for part in raw], dtype=np.float64)
     distances[~np.isfinite(distances)] = np.nan
     if (distances[1:] < distances[:-1]).any() or np.isnan(distances).any():
@@ -212,12 +214,12 @@ def knn_result(reply: Reply, made: Template, command: Command, took_ms: float) -
         tuple(keys),
         distances,
         tuple(raw),
-        made.alias,
-        made.params.metric,
+        shape.alias,
+        shape.params.metric,
         took_ms,
         command,
         came - len(keys),
-        made.matches,
+        shape.matches,
     )
 
 

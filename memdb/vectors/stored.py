@@ -164,6 +164,6 @@ def times_to_live(client: Client, keys: Sequence[str]) -> NDArray[np.float64]:
     """(n,) seconds until each document expires; NaN where it never does or is gone. 1,000 a round trip."""
     seconds: list[float] = []
     for start in range(0, len(keys), 1_000):
-        left = client.pipeline([("PTTL", key) for key in keys[start : start + 1_000]])
-        seconds += [ms / 1000 if ms >= 0 else math.nan for ms in map(replies.integer, left)]
+        replies_ms = client.pipeline([("PTTL", key) for key in keys[start : start + 1_000]])
+        seconds += [ms / 1000 if ms >= 0 else math.nan for ms in map(replies.integer, replies_ms)]
     return np.array(seconds)

@@ -43,7 +43,8 @@ def held(client: Client, info: IndexInfo, field: Field, keys: Sequence[str]) -> 
         for value in document:
             spellings.setdefault(folded(value, field), Counter())[value] += 1
     named = {
-        same: min(seen.items(), key=lambda item: (-item[1], item[0]))[0] for same, seen in spellings.items()
+        same: min(counts.items(), key=lambda item: (-item[1], item[0]))[0]
+        for same, counts in spellings.items()
     }
     return [tuple(named[folded(value, field)] for value in document) for document in every]
 

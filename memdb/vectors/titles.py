@@ -47,8 +47,8 @@ def title_of(
         info: of its index, which knows a title behind an alias.
         length: characters at most.
     """
-    known = {} if info is None else {f.name: f.identifier for f in info.fields}
-    named = sorted((min(_rank(name), _rank(known.get(name, ""))), name) for name in fields)
+    identifiers = {} if info is None else {f.name: f.identifier for f in info.fields}
+    named = sorted((min(_rank(name), _rank(identifiers.get(name, ""))), name) for name in fields)
     title = next((fields[name] for rank, name in named if rank < len(TITLES) and fields[name].strip()), "")
     return line(title, length) or line(key, length)
 

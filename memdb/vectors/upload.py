@@ -40,10 +40,11 @@ _STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _OPENED, _CLOSED = np.frombuffer(b"[{", np.uint8), np.frombuffer(b"]}", np.uint8)
 _DECIMAL_COMMAS = re.compile(r"\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*")
 _COUNTING = {"", "id", "key", "index"}  # heads of columns that name or count rows
+_UNNAMED = re.compile(r"Unnamed: \d+")  # what pandas calls a column without a head
 COUNTED = 8  # columns from which 0, 1, 2, … is taken for a head: shorter, it may be a vector
 _HOLDS = re.compile(r".*(embedding|vec(tor)?)s?")  # a name under which some service has a vector
 _LIST = re.compile(r"\[([^\[\]]*)\]")
-_PRINTED = re.compile(r"(?:array\()?\s*(\[.*\])\s*(?:,\s*dtype=[\w.]+\s*)?\)?", re.DOTALL)
+_PRINTED = re.compile(r"(?:(?:array|tensor)\()?\s*(\[.*\])\s*(?:,\s*dtype=[\w.]+\s*)?\)?", re.DOTALL)
 
 
 def from_text(text: str, dim: int, where: str, type_: str = "FLOAT32") -> Vectors:
@@ -172,7 +173,7 @@ def _deeper(members: dict[str, object]) -> list[object]:
 
 def _parsed(text: str) -> list[object]:
     """The vectors in a text."""
-    if text.startswith(("[", "{", "array(")):
+    if text.startswith(("[", "{", "array(", "tensor(")):
         try:
             return vectors_in(json_of(text))
         except json.JSONDecodeError:
@@ -182,6 +183,20 @@ def _parsed(text: str) -> list[object]:
             return [[float(part) for part in printed[1].strip("[]").replace(",", " ").split()]]
     head, *below = [row for row in text.splitlines() if row.strip()] or [""]
     return _under(head, below) if below and _is_head(head, below) else _plain(text)
+
+
+def names_rows(head: str) -> bool:
+    """Whether a column of this name counts or names the rows of a table."""
+    return head.lower() in _COUNTING or bool(_UNNAMED.fullmatch(head))
+
+
+def decimal_commas(row: str) -> bool:
+    """Whether a row is of numbers between semicolons, and one of them has a decimal comma."""
+    cells = [cell.strip().strip("\"'") for cell in row.strip().split(";")]
+    commas = [bool(_DECIMAL_COMMAS.fullmatch(cell)) for cell in cells]
+    return any(commas) and all(
+        comma or not cell or _is_number(cell) for comma, cell in zip(commas, cells, strict=True)
+    )
 
 
 def _plain(text: str) -> list[object]:
@@ -268,16 +283,16 @@ def array(name: str, content: bytes, dim: int) -> NDArray[np.generic]:
     Raises:
         BadVector: it is none, or holds something else.
     """
-    held = "cannot be read, or is not one whole array"
+    problem = "cannot be read, or is not one whole array"
     try:
         loaded = read_array(BytesIO(content), len(content))
         if loaded.dtype.kind in "fiu":
             return loaded
-        held = f"holds values of type {loaded.dtype}"
+        problem = f"holds values of type {loaded.dtype}"
     except files.DAMAGE as exc:
-        held += f" ({line(str(exc), 120)})"
+        problem += f" ({line(str(exc), 120)})"
     raise BadVector(
-        f"'{line(name)}' is not a NumPy file of numbers: it {held}.",
+        f"'{line(name)}' is not a NumPy file of numbers: it {problem}.",
         "Save it with numpy.save(path, vector); archives and object arrays are not read.",
         expected=dim,
         got=0,

@@ -98,17 +98,17 @@ def words(client: Client, info: IndexInfo, request: WordsRequest) -> WordsResult
     """
     dialect = client.server.dialect
     need(dialect, info)
-    kept = question_words(dialect, info, request.text)
-    if not kept:
+    searched = question_words(dialect, info, request.text)
+    if not searched:
         raise BadFilter(
             f"'{request.text[:80]}' holds no word that is indexed.", "Use other words: not only stop words."
         )
-    cut = (f"Of the question the first {MOST_WORDS} words were asked.",) if len(kept) > MOST_WORDS else ()
-    kept = kept[:MOST_WORDS]
+    cut = (f"Of the question the first {MOST_WORDS} words were asked.",) if len(searched) > MOST_WORDS else ()
+    searched = searched[:MOST_WORDS]
     with shards.explained(client, info.name):
         if dialect.scores:
-            return _scored(client, info, request, kept, cut)
-        return _summed(client, info, request, kept, cut)
+            return _scored(client, info, request, searched, cut)
+        return _summed(client, info, request, searched, cut)
 
 
 def question_words(dialect: Dialect, info: IndexInfo, text: str) -> tuple[str, ...]:
@@ -121,8 +121,8 @@ def question_words(dialect: Dialect, info: IndexInfo, text: str) -> tuple[str, .
 
 def holding(info: IndexInfo, some: Sequence[str]) -> Condition:
     """That a document holds any of some words in any TEXT field."""
-    said = " ".join(some)
-    fields = tuple(Text(field.name, said, "any") for field in info.of_kind("TEXT"))
+    sentence = " ".join(some)
+    fields = tuple(Text(field.name, sentence, "any") for field in info.of_kind("TEXT"))
     return fields[0] if len(fields) == 1 else Or(fields)
 
 
@@ -140,10 +140,10 @@ def query_of(client: Client, info: IndexInfo, condition: Condition) -> tuple[str
 
 
 def _scored(
-    client: Client, info: IndexInfo, request: WordsRequest, kept: Sequence[str], notes: tuple[str, ...]
+    client: Client, info: IndexInfo, request: WordsRequest, searched: Sequence[str], notes: tuple[str, ...]
 ) -> WordsResult:
     dialect = client.server.dialect
-    query, bound = query_of(client, info, under(request.filter, holding(info, kept)))
+    query, bound = query_of(client, info, under(request.filter, holding(info, searched)))
     loaded = request.return_fields if dialect.loads else ()
     wanted: list[Arg] = ["RETURN", len(loaded), *loaded] if loaded else ["NOCONTENT"]
     command = Command(
@@ -181,13 +181,13 @@ def _scored(
 def scored_hits(reply: Reply, *, with_fields: bool) -> tuple[list[str], list[float], list[Reply], int]:
     """Keys, scores, fields and how many match, of a reply WITHSCORES: a flat array, or a map (RESP3)."""
     if isinstance(reply, dict):
-        told = replies.pairs(reply)
-        rows = [replies.pairs(hit) for hit in replies.items(told.get("results"))]
+        page = replies.pairs(reply)
+        rows = [replies.pairs(hit) for hit in replies.items(page.get("results"))]
         return (
             [replies.key(row.get("id")) for row in rows],
             [replies.number(row.get("score"), 0.0) for row in rows],
             [row.get("extra_attributes") for row in rows],
-            replies.integer(told.get("total_results")),
+            replies.integer(page.get("total_results")),
         )
     parts = replies.items(reply)
     step = 3 if with_fields else 2
@@ -201,18 +201,18 @@ def scored_hits(reply: Reply, *, with_fields: bool) -> tuple[list[str], list[flo
 
 
 def _summed(
-    client: Client, info: IndexInfo, request: WordsRequest, kept: Sequence[str], notes: tuple[str, ...]
+    client: Client, info: IndexInfo, request: WordsRequest, searched: Sequence[str], notes: tuple[str, ...]
 ) -> WordsResult:
     began = time.perf_counter()
-    any_word = _keys_command(client, info, under(request.filter, holding(info, kept)), 0)
-    counting = [any_word, *(_keys_command(client, info, holding(info, [word]), 0) for word in kept)]
+    any_word = _keys_command(client, info, under(request.filter, holding(info, searched)), 0)
+    counting = [any_word, *(_keys_command(client, info, holding(info, [word]), 0) for word in searched)]
     matching, *counts = (_total(reply) for reply in client.pipeline([c.args for c in counting]))
     rarity = {
         word: math.log(1 + (max(info.documents, count) - count + 0.5) / (count + 0.5))
-        for word, count in zip(kept, counts, strict=True)
+        for word, count in zip(searched, counts, strict=True)
         if count
     }
-    often = dict(zip(kept, counts, strict=True))
+    often = dict(zip(searched, counts, strict=True))
     rare: list[str] = []
     for word in sorted(rarity, key=lambda word: often[word]):
         if rare and sum(often[each] for each in rare) + often[word] > LOOKED_AT:
@@ -275,7 +275,7 @@ def _stored(
     """Fields of some documents, read by their keys."""
     rows: list[dict[str, Reply]] = [{} for _ in keys]
     for name in names:
-        for row, held in zip(rows, stored.values(client, info, info.field(name), keys), strict=True):
-            if held is not None:
-                row[name] = held
+        for row, stored_values in zip(rows, stored.values(client, info, info.field(name), keys), strict=True):
+            if stored_values is not None:
+                row[name] = stored_values
     return tuple(rows)

@@ -9,7 +9,7 @@ from memdb.display import line
 from memdb.operations.alerts import Alert
 from memdb.operations.thresholds import OURS
 from memdb.tuning import decide
-from memdb.watch.series import Measured
+from memdb.watch.series import Measurement
 
 _MANY = 0.05  # of the documents: a change that can be a cause
 
@@ -22,32 +22,34 @@ class Cause:
     remedy: str
 
 
-def changes(before: Measured, now: Measured) -> tuple[str, ...]:
+def changes(before: Measurement, latest: Measurement) -> tuple[str, ...]:
     """What changed between two measurements, a sentence each."""
-    told = []
-    if before.run_id and now.run_id and before.run_id != now.run_id:
-        told.append("The server was restarted or replaced.")
-    if before.definition and now.definition and before.definition != now.definition:
-        told.append("The index has another definition.")
-    more = now.documents - before.documents
+    sentences = []
+    if before.run_id and latest.run_id and before.run_id != latest.run_id:
+        sentences.append("The server was restarted or replaced.")
+    if before.definition and latest.definition and before.definition != latest.definition:
+        sentences.append("The index has another definition.")
+    more = latest.documents - before.documents
     if more:
         word = "more" if more > 0 else "fewer"
         share = f" ({abs(more) / before.documents:.1%})" if before.documents else ""
-        told.append(f"It holds {abs(more):,} documents {word}{share}.")
-    if replaced := _replaced(before, now):
-        told.append(f"{replaced:,} documents were replaced or deleted.")
-    elif lost := _lost(before, now):
-        told.append(f"The server counts {lost:,} keys that expired or were evicted, and calls that delete.")
-    if before.digest and now.digest and before.digest != now.digest and not now.watch.tap:
-        told.append("Its queries were made anew, since it grew or shrank.")
-    if (before.build, round(before.built, 3)) != (now.build, round(now.built, 3)):
-        told.append(
-            f"Its build went from {before.build} ({before.built:.0%}) to {now.build} ({now.built:.0%})."
+        sentences.append(f"It holds {abs(more):,} documents {word}{share}.")
+    if replaced := _replaced(before, latest):
+        sentences.append(f"{replaced:,} documents were replaced or deleted.")
+    elif lost := _lost(before, latest):
+        sentences.append(
+            f"The server counts {lost:,} keys that expired or were evicted, and calls that delete."
         )
-    return tuple(told)
+    if before.digest and latest.digest and before.digest != latest.digest and not latest.watch.tap:
+        sentences.append("Its queries were made anew, since it grew or shrank.")
+    if (before.build, round(before.built, 3)) != (latest.build, round(latest.built, 3)):
+        sentences.append(
+            f"Its build went from {before.build} ({before.built:.0%}) to {latest.build} ({latest.built:.0%})."
+        )
+    return tuple(sentences)
 
 
-def fell(rows: Sequence[Measured]) -> Measured | None:
+def fell(rows: Sequence[Measurement]) -> Measurement | None:
     """The measurement since which recall is below its target; None where it is not.
 
     It is below once a whole interval lies below, and until the mean is at the target again.
@@ -55,7 +57,7 @@ def fell(rows: Sequence[Measured]) -> Measured | None:
     Args:
         rows: of one watch, oldest first.
     """
-    since: Measured | None = None
+    since: Measurement | None = None
     for row in rows:
         if row.recall is None or row.high is None:
             continue
@@ -66,62 +68,64 @@ def fell(rows: Sequence[Measured]) -> Measured | None:
     return since
 
 
-def causes(rows: Sequence[Measured]) -> tuple[Cause, ...]:
+def causes(rows: Sequence[Measurement]) -> tuple[Cause, ...]:
     """What changed since recall was last at its target, as candidates with remedies; at least one.
 
     Args:
         rows: of one watch, oldest first; the last one is below its target.
     """
     measured = [row for row in rows if row.recall is not None]
-    now = measured[-1]
-    good = [row for row in measured if row.recall is not None and row.recall >= now.watch.target]
+    latest = measured[-1]
+    good = [row for row in measured if row.recall is not None and row.recall >= latest.watch.target]
     retune = (
-        f"`memdb recall --index {now.watch.index} --target {now.watch.target:g}` names the EF_RUNTIME "
+        f"`memdb recall --index {latest.watch.index} --target {latest.watch.target:g}` names the EF_RUNTIME "
         "that meets it."
     )
     if not good:
         return (Cause("It was never seen at the target.", retune),)
-    before, told = good[-1], []
-    if before.definition != now.definition:
-        told.append(Cause("The index has another definition.", f"Compare M and EF_CONSTRUCTION. {retune}"))
-    replaced = _replaced(before, now) or _lost(before, now) or 0
+    before, listed = good[-1], []
+    if before.definition != latest.definition:
+        listed.append(Cause("The index has another definition.", f"Compare M and EF_CONSTRUCTION. {retune}"))
+    replaced = _replaced(before, latest) or _lost(before, latest) or 0
     if replaced > _MANY * max(before.documents, 1):
-        told.append(
+        listed.append(
             Cause(
                 f"About {replaced:,} documents were replaced or deleted: they leave gaps in an HNSW graph.",
                 f"Build the index anew beside the old one, or raise EF_RUNTIME. {retune}",
             )
         )
-    grown = now.documents - before.documents
+    grown = latest.documents - before.documents
     if grown > _MANY * max(before.documents, 1):
-        told.append(
+        listed.append(
             Cause(f"The index grew by {grown:,} documents: a larger graph needs a larger EF.", retune)
         )
-    if now.built < 1 or now.build != "ready":
-        told.append(Cause(f"The index is {now.build}, {now.built:.0%} built.", "Wait until it is complete."))
-    if before.run_id != now.run_id:
-        told.append(Cause("The server was restarted: its graph was built again, in another order.", retune))
-    if now.watch.tap:
-        told.append(Cause("The application asks other questions, perhaps by another model.", retune))
-    return tuple(told) or (
+    if latest.built < 1 or latest.build != "ready":
+        listed.append(
+            Cause(f"The index is {latest.build}, {latest.built:.0%} built.", "Wait until it is complete.")
+        )
+    if before.run_id != latest.run_id:
+        listed.append(Cause("The server was restarted: its graph was built again, in another order.", retune))
+    if latest.watch.tap:
+        listed.append(Cause("The application asks other questions, perhaps by another model.", retune))
+    return tuple(listed) or (
         Cause("Nothing that is counted changed; documents may have been overwritten in place.", retune),
     )
 
 
-def brief(rows: Sequence[Measured]) -> str:
+def brief(rows: Sequence[Measurement]) -> str:
     """The newest measurement in some words: which recall, its value, its target; else that there is none.
 
     Args:
         rows: of one watch, at least one, oldest first.
     """
-    now = rows[-1]
-    what = f"recall@{now.watch.k} of {line(now.watch.index, 60)}"
-    if now.recall is None:
+    latest = rows[-1]
+    what = f"recall@{latest.watch.k} of {line(latest.watch.index, 60)}"
+    if latest.recall is None:
         return f"{what} not measured"
-    return f"{what} {now.recall:.3f} (target {now.watch.target:g})"
+    return f"{what} {latest.recall:.3f} (target {latest.watch.target:g})"
 
 
-def alert(rows: Sequence[Measured], node: str) -> Alert | None:
+def alert(rows: Sequence[Measurement], node: str) -> Alert | None:
     """The alert of one watch; None where recall is not below its target.
 
     Args:
@@ -131,20 +135,20 @@ def alert(rows: Sequence[Measured], node: str) -> Alert | None:
     since = fell(rows)
     if since is None:
         return None
-    now = next(row for row in reversed(rows) if row.recall is not None)
-    watch = now.watch
-    saw = f"{watch.words} of '{watch.index}' is {words(now)}; the target is {watch.target:g}"
+    latest = next(row for row in reversed(rows) if row.recall is not None)
+    watch = latest.watch
+    saw = f"{watch.words} of '{watch.index}' is {words(latest)}; the target is {watch.target:g}"
     first = causes(rows)[0]
     todo = f"{first.what} {first.remedy}"
     return Alert(node, f"recall {watch.index}", "warning", saw, todo, OURS, since.at, raised=since.at)
 
 
-def note(row: Measured) -> str:
+def note(row: Measurement) -> str:
     """That its queries are too few to show the target met with that confidence; empty where they are not."""
     return "" if row.recall is None else decide.too_few(row.watch.goal, row.watch.k, row.queries)
 
 
-def words(row: Measured) -> str:
+def words(row: Measurement) -> str:
     """The recall with its interval, or why there is none."""
     if row.recall is None:
         return row.problem
@@ -153,15 +157,15 @@ def words(row: Measured) -> str:
     )
 
 
-def _replaced(before: Measured, now: Measured) -> int | None:
+def _replaced(before: Measurement, latest: Measurement) -> int | None:
     """Documents overwritten or deleted; None where the engine does not tell."""
-    if before.revision is None or now.revision is None or before.definition != now.definition:
+    if before.revision is None or latest.revision is None or before.definition != latest.definition:
         return None
-    written, more = now.revision - before.revision, now.documents - before.documents
+    written, more = latest.revision - before.revision, latest.documents - before.documents
     return written - more if written >= 0 and written >= more else None
 
 
-def _lost(before: Measured, now: Measured) -> int | None:
-    if before.removals is None or now.removals is None or before.run_id != now.run_id:
+def _lost(before: Measurement, latest: Measurement) -> int | None:
+    if before.removals is None or latest.removals is None or before.run_id != latest.run_id:
         return None
-    return max(0, now.removals - before.removals)
+    return max(0, latest.removals - before.removals)

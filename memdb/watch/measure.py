@@ -28,14 +28,14 @@ from memdb.vectors import distance
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.membership import Membership
 from memdb.vectors.nothing import nothing
-from memdb.watch.series import Measured, Watch
+from memdb.watch.series import Measurement, Watch
 
 _DEFAULT = SweepRequest("")
 ANEW = 0.25  # share of documents more or fewer from which queries are made anew
 _LOST = ("del", "unlink", "hdel", "json.del")
 
 
-def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent) -> Measured:
+def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent) -> Measurement:
     """The recall of a watched index now.
 
     An index that is being built is not measured: the result says so. One that MemoryDB calls available and
@@ -56,7 +56,7 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
     used = watch.ef_runtime
     if used is None and not watch.tap and params.has_ef:
         used = params.ef_runtime
-    now = Measured(
+    outcome = Measurement(
         at=at,
         watch=replace(watch, ef_runtime=used),
         queries=0,
@@ -75,7 +75,9 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
     degraded = info.build.source == "index_degradation_percentage"
     if info.unfinished and not degraded:
         return replace(
-            now, took_s=time.monotonic() - began, problem=f"{info.unfinished} It is not measured until then."
+            outcome,
+            took_s=time.monotonic() - began,
+            problem=f"{info.unfinished} It is not measured until then.",
         )
     request = SweepRequest(
         watch.index,
@@ -87,29 +89,29 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
         sample=watch.sample,
     )
     sample = chosen(client, info, request, queries=watch.queries, home=home, report=report)
-    asked = _queries(client, info, watch, request, sample, home, report)
-    request = checked(client, info, request, asked, None)
-    asked = replace(asked, vectors=distance.as_sent(asked.vectors, params.type))
+    query_set = _queries(client, info, watch, request, sample, home, report)
+    request = checked(client, info, request, query_set, None)
+    query_set = replace(query_set, vectors=distance.as_sent(query_set.vectors, params.type))
     under = Membership(client, info, request.condition)
     nearer: Nearer | None = None
     if sample is None:
-        neighbours = own.exact(client, info, request, asked, home=home, report=report)
+        neighbours = own.exact(client, info, request, query_set, home=home, report=report)
     else:
-        made = reference(
-            client, info, request, asked, sample, under, report=report, pace=client.queries_per_s
+        truth = reference(
+            client, info, request, query_set, sample, under, report=report, pace=client.queries_per_s
         )
-        neighbours, nearer = made.truth, made.nearer
+        neighbours, nearer = truth.truth, truth.nearer
     if not max(map(len, neighbours.keys), default=0):
         name = info.vector_field(watch.field)[0].name
         raise nothing(info, watch.filter, name, but_itself=neighbours.looked_at > 0)
-    ef = watch.ef_runtime if asked.asks else (watch.ef_runtime or 0)
-    commands = own.questions(client, info, request, asked, ef)
-    done = 0
+    ef = watch.ef_runtime if query_set.asks else (watch.ef_runtime or 0)
+    commands = own.questions(client, info, request, query_set, ef)
+    passed = 0
 
     def progress(more: int) -> None:
-        nonlocal done
-        done += more
-        report("Measuring", done, len(asked))
+        nonlocal passed
+        passed += more
+        report("Measuring", passed, len(query_set))
 
     answers = load.answers(client, commands, progress, budget_qps=client.queries_per_s)
     came = own.score(
@@ -117,7 +119,7 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
         info,
         request,
         [answer for some in answers for answer in some],
-        asked,
+        query_set,
         neighbours,
         under,
     )
@@ -129,13 +131,13 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
         (estimate,) = estimates([came.ranks >= 0], nearer, sample.share, watch.confidence)
         band = estimate.recall
     return replace(
-        now,
-        queries=len(asked),
-        asked=asked.words,
+        outcome,
+        queries=len(query_set),
+        asked=query_set.words,
         recall=band.mean,
         low=band.low,
         high=band.high,
-        digest=asked.digest,
+        digest=query_set.digest,
         estimated="" if sample is None else f"estimated from {sample.words}",
         took_s=time.monotonic() - began,
     )
@@ -168,10 +170,10 @@ def _queries(
         return tapped.queries(client, info, watch.field, record, source, most=watch.queries, newest=True)
     _, params = info.vector_field(watch.field)
     file = _file(client, watch, home)
-    kept = _kept(file, params.dim, info.documents)
-    if kept is not None:
-        return kept
-    made = queries.unseen(
+    stored = _kept(file, params.dim, info.documents)
+    if stored is not None:
+        return stored
+    unseen = queries.unseen(
         client,
         info,
         watch.field,
@@ -183,14 +185,14 @@ def _queries(
         report=report,
     )
     arrays: dict[str, Any] = {
-        "vectors": made.vectors,
+        "vectors": unseen.vectors,
         "documents": np.array(info.documents),
-        "uncertainty": np.array([made.uncertainty.too_high, made.uncertainty.too_low]),
-        **packed("own_keys", made.own_keys),
-        **packed("labels", made.labels),
+        "uncertainty": np.array([unseen.uncertainty.too_high, unseen.uncertainty.too_low]),
+        **packed("own_keys", unseen.own_keys),
+        **packed("labels", unseen.labels),
     }
     files.write(file, lambda stream: np.savez_compressed(stream, **arrays))
-    return made
+    return unseen
 
 
 def _file(client: Client, watch: Watch, home: Path) -> Path:

@@ -23,7 +23,7 @@ from memdb.operations.past import Past
 from memdb.operations.webhook import Webhook
 from memdb.watch import judge, series
 from memdb.watch.measure import measure
-from memdb.watch.series import Measured, Watch
+from memdb.watch.series import Measurement, Watch
 
 LATEST = 2_000  # measurements of a watch that are read
 _LOOK_S = 2.0
@@ -34,7 +34,7 @@ _SKEW_S = 60.0  # that clocks of two machines with one history may differ
 class Outcome:
     """A measurement, and what it changed."""
 
-    now: Measured
+    now: Measurement
     below: bool  # the target, by the whole interval, since this or an earlier measurement
     changed: bool  # whether that began or ended with this one
     causes: tuple[judge.Cause, ...] = ()
@@ -71,34 +71,36 @@ def once(
         error: MemDBError | None = None
         try:
             with open_for_work(target) as client:
-                now = measure(client, watch, home, report=report)
+                measured = measure(client, watch, home, report=report)
         except Cancelled:
             raise
         except MemDBError as exc:
             if not rows and isinstance(exc, BadInput | UnknownIndex):
                 raise  # mistyped: there is nothing to keep
             error = exc
-            now = _without(watch, exc)
-        if error is None and (known := [row for row in rows if row.definition]):
-            now = replace(now, changes=judge.changes(known[-1], now))
-        earlier, after = judge.fell(rows), judge.fell([*rows, now])
+            measured = _without(watch, exc)
+        if error is None and (before := [row for row in rows if row.definition]):
+            measured = replace(measured, changes=judge.changes(before[-1], measured))
+        earlier, after = judge.fell(rows), judge.fell([*rows, measured])
         changed = (earlier is None) != (after is None)
-        alert = judge.alert([*rows, now], target.address) or judge.alert(rows, target.address)
+        alert = judge.alert([*rows, measured], target.address) or judge.alert(rows, target.address)
         events = []
         if changed and alert is not None:
             word = "raised" if after is not None else "cleared"
             saw = (
-                alert.saw if after is not None else f"{watch.words} of '{watch.index}' is {judge.words(now)}"
+                alert.saw
+                if after is not None
+                else f"{watch.words} of '{watch.index}' is {judge.words(measured)}"
             )
-            events = [Event(now.at, target.address, "alert", alert.name, f"{word}: {saw}")]
-        history.add_recall(path, watch.name, now.at, asdict(now), events)
+            events = [Event(measured.at, target.address, "alert", alert.name, f"{word}: {saw}")]
+        history.add_recall(path, watch.name, measured.at, asdict(measured), events)
         if webhook is not None and changed and alert is not None:
             webhook.send(target.name, Change(alert, raised=after is not None))
-        causes = judge.causes([*rows, now]) if after is not None and now.recall is not None else ()
-        return Outcome(now, after is not None, changed, causes, error)
+        causes = judge.causes([*rows, measured]) if after is not None and measured.recall is not None else ()
+        return Outcome(measured, after is not None, changed, causes, error)
 
 
-def rows_of(path: Path, watch: Watch, limit: int = LATEST) -> list[Measured]:
+def rows_of(path: Path, watch: Watch, limit: int = LATEST) -> list[Measurement]:
     """The newest measurements of a watch, oldest first.
 
     Raises:
@@ -107,7 +109,7 @@ def rows_of(path: Path, watch: Watch, limit: int = LATEST) -> list[Measured]:
     return read(Past(path).recalls(watch.name, limit=limit))
 
 
-def all_rows(path: Path, limit: int = LATEST) -> dict[str, list[Measured]]:
+def all_rows(path: Path, limit: int = LATEST) -> dict[str, list[Measurement]]:
     """The newest measurements of every watch, by its name.
 
     Raises:
@@ -117,12 +119,12 @@ def all_rows(path: Path, limit: int = LATEST) -> dict[str, list[Measured]]:
     return {name: rows for name in past.recall_names() if (rows := read(past.recalls(name, limit=limit)))}
 
 
-def read(kept: tuple[object, ...]) -> list[Measured]:
+def read(stored: tuple[object, ...]) -> list[Measurement]:
     """Measurements as the history keeps them; those of another version are left out."""
     rows = []
-    for facts in kept:
+    for facts in stored:
         try:
-            rows.append(files.typed(facts, Measured))
+            rows.append(files.typed(facts, Measurement))
         except files.DAMAGE:
             continue
     return rows
@@ -180,8 +182,8 @@ def due_s(path: Path, watch: Watch) -> float:
         Damaged: the history cannot be read.
     """
     rows = rows_of(path, watch, limit=1)
-    left = rows[-1].at + watch.every_s - time.time() if rows else 0.0
-    return left if 0 < left <= watch.every_s + _SKEW_S else 0.0
+    wait_s = rows[-1].at + watch.every_s - time.time() if rows else 0.0
+    return wait_s if 0 < wait_s <= watch.every_s + _SKEW_S else 0.0
 
 
 def repeat(
@@ -200,9 +202,9 @@ def repeat(
         wait: waits so many seconds; True where it is to end.
     """
     while True:
-        left = due_s(path, watch)
-        if left > 0:
-            if wait(left):
+        wait_s = due_s(path, watch)
+        if wait_s > 0:
+            if wait(wait_s):
                 return
             continue
         pause_s = 0.0
@@ -214,8 +216,8 @@ def repeat(
             return
 
 
-def _without(watch: Watch, exc: MemDBError) -> Measured:
-    return Measured(
+def _without(watch: Watch, exc: MemDBError) -> Measurement:
+    return Measurement(
         at=time.time(),
         watch=watch,
         queries=0,

@@ -54,8 +54,8 @@ class Watch:
     def name(self) -> str:
         """The same where measurements belong into one line of a chart: whatever the target and how often."""
         own = "own" if self.ef_runtime is None else str(self.ef_runtime)
-        asked = f"tap {self.tap}" if self.tap else f"{self.queries} made"
-        return json_text([self.index, self.field, self.filter, self.k, own, asked])
+        question_words = f"tap {self.tap}" if self.tap else f"{self.queries} made"
+        return json_text([self.index, self.field, self.filter, self.k, own, question_words])
 
     @property
     def goal(self) -> Goal:
@@ -72,7 +72,7 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurement:
     """One measurement. Its recall is None where there is none; `problem` then says why."""
 
     at: float  # Unix seconds
@@ -108,8 +108,8 @@ def listed(home: Path, target: Target) -> tuple[Watch, ...]:
     Raises:
         DamagedFile: the list cannot be read; it was set aside.
     """
-    kept: list[Watch] | None = files.document(path_of(home, target), list[Watch])
-    return tuple(kept or ())
+    stored: list[Watch] | None = files.document(path_of(home, target), list[Watch])
+    return tuple(stored or ())
 
 
 def keep(home: Path, target: Target, watches: Sequence[Watch]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from memdb.cluster import engine as local_engine
 from memdb.demo.app import App
@@ -45,13 +45,18 @@ def hostile_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str,
                 app.stop()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def unprotected(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1280, "height": 2400}, bypass_csp=True)
     context.set_default_timeout(PATIENCE_S * 1_000)
-    with strangers(context):
-        yield context.new_page()
+    yield context
     context.close()
+
+
+@pytest.fixture
+def page(unprotected: BrowserContext) -> Iterator[Page]:
+    with strangers(unprotected), unprotected.new_page() as page:
+        yield page
 
 
 # View → a place whose text it must show, so that the view is known to have drawn it.

@@ -22,18 +22,14 @@ def test_an_address_opens_without_an_error_in_the_console(app_server: str, page:
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
     expect(page).to_have_title(re.compile("MemoryDB Explorer|Search"))
     expect(page.get_by_role("heading", level=1).first).to_be_visible()
-    assert errors == []
-
-
-def test_home_opens_by_its_own_name(app_server: str, page: Page) -> None:
-    page.goto(f"{app_server}/home")
-    expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
     expect(page.get_by_text("Page not found")).to_have_count(0)
+    assert errors == []
 
 
 def test_home_by_its_own_name_takes_the_index_of_its_link_along(app_server: str, page: Page) -> None:
     page.goto(f"{app_server}/home?index=idx:users")
     expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
+    expect(page.get_by_text("Page not found")).to_have_count(0)
     expect(page.get_by_role("heading", name="What idx:users holds")).to_be_visible()
     drawn(page)
     expect(page.get_by_test_id("stException")).to_have_count(0)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import drawn, streamlit_run
 from tests.waiting import until
@@ -25,24 +26,27 @@ ATTEMPTS = {
 }
 
 
-@pytest.mark.parametrize("attempt", ATTEMPTS)
-def test_the_policy_stops(app_server: str, browser: Browser, attempt: str) -> None:
-    page = browser.new_page()  # not the fixture, which fails at a violation
-    try:
-        sent: list[str] = []
-        page.on("response", lambda response: sent.append(response.url))
+@pytest.fixture(scope="module")
+def attacked(app_server: str, profile: BrowserContext) -> Iterator[tuple[Page, list[str]]]:
+    """A page that notes what the policy stops, and the addresses that answered it."""
+    with profile.new_page() as page:  # not the fixture, which fails at a violation
+        answered: list[str] = []
+        page.on("response", lambda response: answered.append(response.url))
         page.goto(app_server)
         drawn(page)
         page.evaluate(
-            "() => { window.stopped = []; document.addEventListener('securitypolicyviolation', "
-            "e => window.stopped.push(e.violatedDirective)) }"
+            "() => document.addEventListener('securitypolicyviolation', e => window.stopped.push(e.violatedDirective))"
         )
-        page.evaluate(f"() => {{ {ATTEMPTS[attempt]} }}")
-        until(lambda: page.evaluate("() => window.stopped.length") > 0, "the policy has stopped it")
-        assert page.evaluate("window.ran") is None
-        assert [url for url in sent if "evil.example" in url] == []
-    finally:
-        page.close()
+        yield page, answered
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_the_policy_stops(attacked: tuple[Page, list[str]], attempt: str) -> None:
+    page, answered = attacked
+    page.evaluate(f"() => {{ window.stopped = []; {ATTEMPTS[attempt]} }}")
+    until(lambda: page.evaluate("() => window.stopped.length") > 0, "the policy has stopped it")
+    assert page.evaluate("window.ran") is None
+    assert [url for url in answered if "evil.example" in url] == []
 
 
 @pytest.mark.parametrize("path", ["/", "/search", "/_stcore/health", "/_stcore/host-config", "/media/none"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import get_args
 
 import pytest
 
+from memdb import errors
 from memdb.cluster import dialects
 from tests.unit.source import nodes, tree
 
@@ -285,6 +287,60 @@ def test_the_guide_names_the_rooms_that_are_there() -> None:
         assert (ROOT / name).exists(), name
     alone = {path.stem for path in (ROOT / "memdb").glob("*.py")} - {"__init__", "__main__"}
     assert set(re.findall(r"`(\w+)`", guide.split("Files directly in")[1].split("## ")[0])) == alone
+
+
+# Words that say that something was done and not what a thing is: how often each may name a local, a parameter
+# or a function. `left` stands beside `right`, `now` is a time, `done` stands beside `total`.
+VAGUE = {
+    "told": 16,
+    "made": 11,
+    "shown": 9,
+    "kept": 8,
+    "asked": 13,
+    "known": 15,
+    "said": 4,
+    "held": 4,
+    "left": 75,
+    "now": 53,
+    "seen": 9,
+    "given": 0,
+    "done": 9,
+    "found": 0,
+    "one": 2,
+    "taken": 13,
+}
+
+
+def test_names_say_what_they_hold() -> None:
+    names = [name for path in python("memdb", "pages") for name in _bound_names(tree(path), inside=False)]
+    counts = Counter(name for name in names if name in VAGUE)
+    assert {word: counts[word] for word, most in VAGUE.items() if counts[word] > most} == {}
+
+
+def _bound_names(node: ast.AST, *, inside: bool) -> Iterable[str]:
+    """Names of functions and parameters, and of locals once each time they are bound."""
+    for child in ast.iter_child_nodes(node):
+        within = inside
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield child.name
+            within = True
+        elif isinstance(child, ast.ClassDef):
+            within = False
+        elif isinstance(child, ast.arg):
+            yield child.arg
+        elif isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store) and inside:
+            yield child.id
+        yield from _bound_names(child, inside=within)
+
+
+def test_the_tree_of_errors_is_whole() -> None:
+    above: list[str] = []
+    bases: dict[str, str] = {}
+    for indent, name in re.findall(r"^((?:[│├└─ ]{4})*)([A-Z]\w+)  ", errors.__doc__ or "", re.M):
+        above = [*above[: len(indent) // 4], name]
+        bases[name] = above[-2] if len(above) > 1 else "Exception"
+    classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.MemDBError)]
+    assert bases == {c.__name__: c.__bases__[0].__name__ for c in classes}
 
 
 def test_a_text_of_digits_becomes_a_number_in_one_place() -> None:

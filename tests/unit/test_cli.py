@@ -45,6 +45,15 @@ def test_a_line_becomes_a_value_of_the_command() -> None:
         (["search", "--index", "i", "--text", "a", "--key", "b"], "not allowed with"),
         (["search", "--index", "i", "--text", "a", "--k", "0"], "0 is too small"),
         (["search", "--index", "i", "--text", "a", "--ef", "ten"], "'ten' is not a whole number"),
+        (
+            ["load", "--docs", 'it\'s "secret"'],
+            "the value, not shown, as it may be a password, is not a whole",
+        ),
+        (["recall", "--index", "i", "--target", "secret1"], "password, is not a number"),
+        (["recall", "--index", "i", "--target", "95%"], "'95%' is not a number"),
+        (["map", "--index", "i", "--out", "m", "--dimensions", "secret"], "invalid int value, not shown"),
+        (["size", "--type", "topsecret"], "invalid choice, not shown, as it may be a password (choose from"),
+        (["size", "--type", "FLOAT23"], "'FLOAT23' (choose from"),
         (["demo", "--port", "70000"], "70000 is not a port"),
         (["load", "--docs", "-1"], "-1 is too small"),
         (["sessions", "show"], "needs the id of a session"),
@@ -232,7 +241,7 @@ def test_no_value_is_markup_or_an_emoji(capsys: pytest.CaptureFixture[str]) -> N
     output.print_table(NASTY, (NASTY, "n"), [(NASTY, "1")] * 2, right=(1,))
     output.say(NASTY)
     output.note(NASTY)
-    with output.Bar() as bar:
+    with output.ProgressBar() as bar:
         bar.report(NASTY, 1, 2)
         bar.say(NASTY)
     out, err = capsys.readouterr()

@@ -257,11 +257,12 @@ def test_refusals_of_a_search_say_what_to_look_at() -> None:
         error = explain_refusal(reply["error"], tuple(map(str, args)))
         assert isinstance(error, RejectedQuery)
         assert hint in error.hint, note
-    negated = explain_refusal(
-        "Invalid filter expression: `(-@tag:{a})`. Unexpected character at position 2: `-`",
-        ("FT.SEARCH", "i", "(-@tag:{a})=>[KNN 5 @v $vec]"),
-    )
-    assert "no negation, as MemoryDB does not: list the values" in negated.hint
+    for query in ("(-@tag:{a})", "(-(@tag:{a} | @n:[0 1]))", "(@x:{b} - @tag:{a})"):
+        negated = explain_refusal(
+            f"Invalid filter expression: `{query}`. Unexpected character at position 2: `-`",
+            ("FT.SEARCH", "i", f"{query}=>[KNN 5 @v $vec]"),
+        )
+        assert "no negation, as MemoryDB does not: list the values" in negated.hint
 
 
 def test_memorydb_and_a_server_without_search() -> None:

@@ -20,7 +20,7 @@ from memdb.display import number_text
 from memdb.errors import BadInput, BadSettings, OutOfRange
 from memdb.numerals import whole_number
 from memdb.operations.aws_snapshots import size_bytes
-from memdb.sessions import messages
+from memdb.sessions import entries, times
 from memdb.sessions.cursor import Cursor
 from memdb.settings import Settings
 from memdb.sizing import shape
@@ -68,10 +68,10 @@ def test_digits_are_a_number() -> None:
     "told", [10**400, -(10**400), 10**5000, float("inf"), float("nan"), 1e308, DIGITS, MANY], ids=name
 )
 def test_no_time_is_read_from_a_number_that_is_none(told: object) -> None:
-    assert messages.moment(told) is None
-    turns, _ = messages.conversation([{"role": "user", "content": "hello", "timestamp": told}])
+    assert times.moment(told) is None
+    turns, _ = entries.conversation([{"role": "user", "content": "hello", "timestamp": told}])
     assert turns[0].at is None
-    assert messages.moment(1_700_000_000) is not None
+    assert times.moment(1_700_000_000) is not None
 
 
 @pytest.mark.parametrize("told", ["²", MANY, "-5", "x"], ids=name)

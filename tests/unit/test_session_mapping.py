@@ -15,7 +15,7 @@ from memdb.errors import BadInput, BadSettings
 from memdb.sessions import format_file, known
 from memdb.sessions.checkpoint import plain_state
 from memdb.sessions.mapping import Format, dig, read
-from memdb.sessions.messages import moment
+from memdb.sessions.times import moment
 from memdb.settings import Settings
 
 JSON = st.recursive(

@@ -23,9 +23,11 @@ from hypothesis import strategies as st
 
 from memdb.display import plain
 from memdb.json_text import json_text
+from memdb.sessions.entries import conversation, turns_of_entry
 from memdb.sessions.mapping import Format, read
-from memdb.sessions.messages import are_messages, conversation, is_message, moment, turns_of_entry
+from memdb.sessions.messages import are_messages, is_message
 from memdb.sessions.packed import MOST_BYTES, unpacked, wide_text
+from memdb.sessions.times import moment
 from memdb.sessions.turns import ToolResult, part_line, said, turn_object, turn_rows
 
 B64 = "QUFB" * 40  # 120 bytes

@@ -21,8 +21,8 @@ from memdb.sessions.filters import SessionFilter, words_of
 from memdb.sessions.formats import session_of
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, StoredHash, readable
 from memdb.sessions.known import ARTICLE
-from memdb.sessions.messages import moment
 from memdb.sessions.summaries import ORDERS, SessionSummary, ordered
+from memdb.sessions.times import moment
 from memdb.sessions.turns import Other, Turn, said
 from memdb.sessions.users import user_of
 

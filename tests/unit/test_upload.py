@@ -85,6 +85,7 @@ _BASE64 = base64.b64encode(np.array([1, 2, 3], "<f4").tobytes())
         ("sentence.json", b'{"sentence_embedding": [1, 2, 3], "token_ids": [7, 8]}'),
         ("batch.json", b'{"response": {"status": 200, "body": {"data": [{"embedding": [1, 2, 3]}]}}}'),
         ("repr.txt", b"array([1., 2., 3.], dtype=float32)"),
+        ("torch.txt", b"tensor([1., 2., 3.])"),
     ],
 )
 def test_vectors_as_people_have_them(name: str, content: bytes) -> None:
@@ -215,6 +216,13 @@ def info() -> IndexInfo:
         ("q.json", b'{"output": {"embeddings": [{"embedding": [1, 2, 3]}, {"embedding": [4, 5, 6]}]}}'),
         ("q.jsonl", b'{"body": {"embeddings": [[1, 2, 3]]}}\n{"body": {"embeddings": [[4, 5, 6]]}}\n'),
         ("q.json", b'[{"id": 1, "embedding": [1, 2, 3]}, {"id": 2, "embedding": [4, 5, 6]}]'),
+        ("q.csv", b"1,0;2,0;3\n4;5,0;6,0\n"),
+        ("q.csv", b"a;b;c\r\n1,0;2,0;3,0\r\n4,0;5,0;6,0\r\n"),
+        ("q.csv", b"1.0;2.0;3.0\n4.0;5.0;6.0\n"),
+        ("q.csv", b"doc,a,b,c\nx1,1,2,3\nx2,4,5,6\n"),
+        ("q.csv", b"id;a;b;c\n7;1,0;2,0;3,0\n8;4,0;5,0;6,0\n"),
+        ("q.csv", b",a,b,c\n0,1,2,3\n1,4,5,6\n"),
+        ("q.csv", b'name,emb\nx1,"[1, 2, 3]"\nx2,"[4, 5, 6]"\n'),
     ],
 )
 def test_files_of_queries(info: IndexInfo, name: str, content: bytes) -> None:
@@ -231,6 +239,13 @@ def test_files_of_queries(info: IndexInfo, name: str, content: bytes) -> None:
         ("q.jsonl", b"[1, 2, 3]\n[4, 5]\n", "Row 2 of 'q.jsonl': The vector has 2 numbers"),
         ("q.json", b'{"error": {"message": "no key"}}', "no column of vectors"),
         ("q.json", b'{"data": [{"embedding": "no base64"}]}', "cannot be read"),
+        ("q.json", b'[{"a": [1, 2, 3], "b": [4, 5, 6]}]', "several columns of vectors: a, b"),
+        ("q.json", b'[{"vector": [1, 2, 3]}, {"vector": null}]', "Row 2 of 'q.json' has nothing in 'vector'"),
+        (
+            "q.json",
+            b'[{"text": "a", "vector": [1, 2, 3]}, {"text": "b"}]',
+            "Row 2 of 'q.json' has nothing in",
+        ),
         ("q.json", b"{", "cannot be read"),
         ("q.json", b"[]", "holds no queries"),
         ("q.jsonl", b"\xff\xfe\x00", "cannot be read"),

@@ -35,7 +35,7 @@ class NodePlan:
     runtime: Path | None  # file that tells other commands where this server is; None for replicas
 
 
-class Node:
+class ServerProcess:
     """A running server process. `stop` ends it; so does the end of this Python process."""
 
     def __init__(self, plan: NodePlan, *, patience_s: float | None = None) -> None:
@@ -136,19 +136,19 @@ class Node:
 
     def _check_alive(self) -> None:
         if not self.alive():
-            said = _told(self._server.tail())
-            if _FULL in said.lower() or not files.room(self.plan.config.directory):
+            log_words = _told(self._server.tail())
+            if _FULL in log_words.lower() or not files.room(self.plan.config.directory):
                 raise NotKept(
                     f"The local engine did not start: the disk of '{self.plan.config.directory}' is full.",
                     f"Free some space there, or set MEMDB_HOME to another disk. Its log is {self.log}.",
                 )
             raise EngineUnavailable(
                 f"The local engine did not start ({self._server.ended_by()})"
-                + (f": {said}" if said else "."),
+                + (f": {log_words}" if log_words else "."),
                 f"Its log is {self.log}.",
             )
 
-    def __enter__(self) -> Node:
+    def __enter__(self) -> ServerProcess:
         return self
 
     def __exit__(
@@ -191,5 +191,5 @@ def _launch(plan: NodePlan, target: Target, patience_s: float | None) -> Child:
 
 def _told(lines: list[str]) -> str:
     """The last warnings and errors the server printed, without process id and date."""
-    told = [line for line in lines if " # " in line or line.startswith((">>>", "Bad", "***"))]
-    return " / ".join(line.split(" # ")[-1].strip() for line in told[-_LOG_TAIL:])
+    warnings = [line for line in lines if " # " in line or line.startswith((">>>", "Bad", "***"))]
+    return " / ".join(line.split(" # ")[-1].strip() for line in warnings[-_LOG_TAIL:])

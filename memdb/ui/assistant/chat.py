@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from memdb.assistant import answers, flow, follow_up
-from memdb.assistant.answers import Answer
+from memdb.assistant.answers import CitedAnswer
 from memdb.assistant.flow import Ask, Context
 from memdb.cluster.target import Target
 from memdb.demo import loader
@@ -39,7 +39,7 @@ class Exchange:
     """The last question of this tab, with all that came of it."""
 
     context: Context
-    answer: Answer
+    answer: CitedAnswer
     vector: Floats
     kept: str  # what became of the turn, a sentence
     searched: str  # the text that was embedded
@@ -155,23 +155,25 @@ def _exchange(
         answer, problem = answers.unanswered(context.result.hits, nearest, choice.bound), None
     else:
         answer, problem = _answer(context, choice, here, searched)
-    kept = "Not kept: this target is read-only."
+    sentence = "Not kept: this target is read-only."
     if target.writable:
         try:
             added = [said("user", question), said("assistant", answer.text)]
-            done = append.append(client, choice.session_key, added)
-            life = "never expires" if done.ttl_s is None else f"lives {duration(done.ttl_s)} from now"
-            kept = f"Kept in session {line(_id(choice), 80)} ({done.turns:,} turns); it {life}."
-            if done.attempts > 1:
-                kept += f" Others wrote meanwhile; it took {done.attempts} attempts, and nothing was lost."
+            appended = append.append(client, choice.session_key, added)
+            life = "never expires" if appended.ttl_s is None else f"lives {duration(appended.ttl_s)} from now"
+            sentence = f"Kept in session {line(_id(choice), 80)} ({appended.turns:,} turns); it {life}."
+            if appended.attempts > 1:
+                sentence += (
+                    f" Others wrote meanwhile; it took {appended.attempts} attempts, and nothing was lost."
+                )
         except MemDBError as exc:
-            kept, problem = "Not kept.", exc
-    return Exchange(context, answer, vector, kept, searched, problem, embedded)
+            sentence, problem = "Not kept.", exc
+    return Exchange(context, answer, vector, sentence, searched, problem, embedded)
 
 
 def _answer(
     context: Context, choice: AssistantChoice, here: object, searched: str
-) -> tuple[Answer, MemDBError | None]:
+) -> tuple[CitedAnswer, MemDBError | None]:
     hits = context.result.hits
     problem: MemDBError | None = None
     if choice.model:
@@ -187,7 +189,7 @@ def _answer(
                 except MemDBError as exc:
                     problem = exc
         if text:
-            return Answer(text, answers.sources(hits), choice.model), problem
+            return CitedAnswer(text, answers.sources(hits), choice.model), problem
     return answers.extractive(searched, hits), problem
 
 
@@ -201,15 +203,7 @@ def _behind(target: Target, info: IndexInfo, choice: AssistantChoice, last: Exch
         parts.show_error(last.problem)
     for problem in last.context.problems:
         st.caption(f":material/report: {markdown(problem, 300)}")
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default=VIEWS[0],
-        required=True,
-        key="assistant.view",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
+    view = parts.view_choice(VIEWS, key="assistant.view")
     with parts.errors_shown(target):
         if view == VIEWS[1]:
             views.waterfall(target, last.context)

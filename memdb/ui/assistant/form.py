@@ -48,8 +48,8 @@ class AssistantChoice:
 def form(target: Target, info: IndexInfo) -> AssistantChoice | MemDBError:
     """Draw the form, all of it whatever is wrong; the error where nothing can be asked."""
     wrong: MemDBError | None = None
-    if told := st.session_state.pop(MADE, ""):
-        st.success(markdown(told), icon=":material/check:")
+    if sentence := st.session_state.pop(MADE, ""):
+        st.success(markdown(sentence), icon=":material/check:")
     preference: Floats | None = None
     with st.container(border=True):
         user_id = _user(target)
@@ -136,14 +136,14 @@ def settings() -> Settings:
 
 def _user(target: Target) -> str:
     page, _ = cached.session_page(target, ARTICLE, SessionFilter(), "", 50, state.reading(RUN))
-    known = sorted({s.user_id for s in page.sessions if s.user_id and s.user_id.isprintable()})
+    users_known = sorted({s.user_id for s in page.sessions if s.user_id and s.user_id.isprintable()})
     chosen = st.session_state.get(USER) or st.query_params.get(USER)
-    if chosen and chosen not in known:
-        known.append(chosen)
+    if chosen and chosen not in users_known:
+        users_known.append(chosen)
     user = st.selectbox(
         "User",
-        known,
-        format_func=labels(known),
+        users_known,
+        format_func=labels(users_known),
         key=USER,
         bind="query-params",
         accept_new_options=True,
@@ -267,13 +267,13 @@ def _create_user(target: Target) -> None:
     # What stands in the fields now; arguments would be from the run before.
     name, likes = (str(st.session_state.get(key, "")) for key in (NEW_USER, LIKES))
     try:
-        made = users.create(cached.client(target), name, likes)
+        user = users.create(cached.client(target), name, likes)
     except MemDBError as exc:
         st.toast(markdown(exc.full()), icon=":material/error:")
         return
-    st.session_state[USER] = made
+    st.session_state[USER] = user
     _forget_session()
-    st.session_state[MADE] = f"User {line(made, 80)} is there, with a preference."
+    st.session_state[MADE] = f"User {line(user, 80)} is there, with a preference."
     _read_again()
 
 

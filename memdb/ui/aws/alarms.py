@@ -11,7 +11,7 @@ from memdb.operations import aws_alarms
 from memdb.operations.aws_alarms import Alarm
 from memdb.operations.aws_session import Absent
 from memdb.ui.aws import choice
-from memdb.ui.aws.choice import Chosen
+from memdb.ui.aws.choice import ChosenCluster
 from memdb.ui.kit import parts
 
 _FILES = {
@@ -21,7 +21,7 @@ _FILES = {
 }
 
 
-def view(chosen: Chosen) -> None:
+def view(chosen: ChosenCluster) -> None:
     """Draw it."""
     series, there = choice.listed(chosen), choice.existing(chosen)
     for part in (series, there):
@@ -42,11 +42,13 @@ def view(chosen: Chosen) -> None:
     ).strip()
     with parts.errors_shown():
         aws_alarms.checked_topic(topic)
-        known = () if isinstance(series, Absent) else series
+        alarm_series = () if isinstance(series, Absent) else series
         if chosen.service == "elasticache":
-            wanted = aws_alarms.elasticache_alarms(chosen.card, known)
+            wanted = aws_alarms.elasticache_alarms(chosen.card, alarm_series)
         else:
-            wanted = aws_alarms.alarms(chosen.name, chosen.card.cluster.node_type, known, indexed_keys=keys)
+            wanted = aws_alarms.alarms(
+                chosen.name, chosen.card.cluster.node_type, alarm_series, indexed_keys=keys
+            )
         states = None if isinstance(there, Absent) else {a.name: a.state for a in there}
         _table(chosen, wanted, states)
         _texts(chosen, wanted, topic)
@@ -60,7 +62,7 @@ def view(chosen: Chosen) -> None:
             )
 
 
-def _table(chosen: Chosen, wanted: tuple[Alarm, ...], states: dict[str, str] | None) -> None:
+def _table(chosen: ChosenCluster, wanted: tuple[Alarm, ...], states: dict[str, str] | None) -> None:
     signs = {"LessThanThreshold": "<", "GreaterThanThreshold": ">"}
     frame = pd.DataFrame(
         {
@@ -88,7 +90,7 @@ def _table(chosen: Chosen, wanted: tuple[Alarm, ...], states: dict[str, str] | N
     parts.export(frame, "alarms", {"cluster": chosen.name}, key="aws.alarms_export")
 
 
-def _texts(chosen: Chosen, wanted: tuple[Alarm, ...], topic: str) -> None:
+def _texts(chosen: ChosenCluster, wanted: tuple[Alarm, ...], topic: str) -> None:
     kind = st.segmented_control(
         "As", list(_FILES), default="boto3", required=True, key="aws.as", bind="query-params"
     )

@@ -34,8 +34,8 @@ def panel() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Region", key=_REGION, placeholder="of AWS_REGION or the profile")
         st.button("Ask AWS", icon=":material/travel_explore:", key="connect.aws", on_click=_ask)
-    asked = st.session_state.get(_ASKED)
-    if asked is None:
+    region = st.session_state.get(_ASKED)
+    if region is None:
         st.caption(
             "Asked with the AWS credentials of this machine: memorydb:DescribeClusters, "
             "elasticache:DescribeReplicationGroups, elasticache:DescribeCacheClusters and "
@@ -44,9 +44,9 @@ def panel() -> None:
         )
         return
     with parts.errors_shown():
-        told = _clusters(asked, state.reading(_RUN))
-        clusters = told.clusters
-        for problem in told.problems:
+        discovered = _clusters(region, state.reading(_RUN))
+        clusters = discovered.clusters
+        for problem in discovered.problems:
             parts.show_error(problem)
         if not clusters:
             parts.empty(

@@ -7,7 +7,7 @@ import streamlit as st
 
 from memdb.cluster import doctor
 from memdb.cluster import targets as library
-from memdb.cluster.doctor import Diagnosis, Step
+from memdb.cluster.doctor import Diagnosis, DoctorStep
 from memdb.cluster.target import Target
 from memdb.display import line, markdown
 from memdb.errors import MemDBError, NotFound
@@ -37,26 +37,26 @@ def ask_for(name: str, target: Target) -> None:
 
 def result() -> None:
     """The walk that was asked for, or the last one."""
-    asked = st.session_state.pop(_ASKED, None)
-    if asked is not None:
+    request = st.session_state.pop(_ASKED, None)
+    if request is not None:
         try:
-            target = _target(asked)
+            target = _target(request)
         except MemDBError as exc:
             parts.show_error(exc)
             return
         with st.container(border=True):
-            st.markdown(f"#### Testing {markdown(asked)}")
+            st.markdown(f"#### Testing {markdown(request)}")
             steps = []
             with st.spinner("Asking, a step after the other"):
                 for step in doctor.walk(target):
                     steps.append(step)
                     _row(step)
-        st.session_state["connect.seen"] = {"name": asked, "target": target.address, "steps": tuple(steps)}
-        st.session_state["connect.toml"] = library.as_toml(asked, target)
+        st.session_state["connect.seen"] = {"name": request, "target": target.address, "steps": tuple(steps)}
+        st.session_state["connect.toml"] = library.as_toml(request, target)
         st.rerun()  # the buttons below the walk are drawn with it
-    seen = st.session_state.get("connect.seen")
-    if seen is not None:
-        _shown(seen["name"], Diagnosis(seen["target"], seen["steps"]))
+    report_seen = st.session_state.get("connect.seen")
+    if report_seen is not None:
+        _shown(report_seen["name"], Diagnosis(report_seen["target"], report_seen["steps"]))
 
 
 def _close() -> None:
@@ -105,7 +105,7 @@ def _shown(name: str, diagnosis: Diagnosis) -> None:
             parts.code_block(st.session_state.get("connect.toml", ""), "toml")
 
 
-def _row(step: Step) -> None:
+def _row(step: DoctorStep) -> None:
     name, saw, ms = st.columns([1.3, 7, 0.8], gap="small")
     name.markdown(f"{_LOOKS[step.outcome]} **{markdown(step.name)}**")
     saw.markdown(markdown(step.saw) + (f"  \n:gray[{markdown(step.todo)}]" if step.todo else ""))

@@ -121,8 +121,8 @@ def _save(named: Named) -> None:
         return
     targets.drop_mine(named.name)
     st.session_state[targets.CHOSEN] = named.name
-    left = " Its password is not in it: say there where it is." if named.target.password else ""
-    st.toast(f"Saved in {code(str(path))}.{left}", icon=":material/check:")
+    password_words = " Its password is not in it: say there where it is." if named.target.password else ""
+    st.toast(f"Saved in {code(str(path))}.{password_words}", icon=":material/check:")
 
 
 def _tls_words(named: Named) -> str:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from memdb.display import line, markdown
 from memdb.durability import drill, report
-from memdb.durability.drill import DrillRequest, DrillResult, Side
+from memdb.durability.drill import DrillRequest, DrillResult, DrillSide
 from memdb.errors import MemDBError
 from memdb.jobs import Job
 from memdb.json_text import json_text
@@ -104,17 +104,17 @@ def form() -> DrillRequest | MemDBError:
         return exc
 
 
-def view(asked: DrillRequest | MemDBError) -> None:
+def view(request: DrillRequest | MemDBError) -> None:
     """The button, the running drill, or the last result."""
-    if isinstance(asked, MemDBError):
-        parts.show_error(asked)
+    if isinstance(request, MemDBError):
+        parts.show_error(request)
         return
     job = DRILLING.job()
     running = DRILLING.current() is not None
     parts.start_button(
         "Run the drill",
         start,
-        (asked,),
+        (request,),
         icon=":material/power_off:",
         disabled=running or role.locked(),
         key="drill.run",
@@ -142,12 +142,12 @@ def view(asked: DrillRequest | MemDBError) -> None:
 
 
 @role.changes
-def start(asked: DrillRequest) -> None:
+def start(request: DrillRequest) -> None:
     """A callback: run in the background, one drill at a time."""
     folder = home()
 
     def work(job: Job[DrillResult]) -> DrillResult:
-        return drill.run(asked, folder, report=job.report, keep=job.keep)
+        return drill.run(request, folder, report=job.report, keep=job.keep)
 
     DRILLING.start("Durability drill", work)
 
@@ -210,7 +210,7 @@ def cards(result: DrillResult) -> None:
             _card(side)
 
 
-def _card(side: Side) -> None:
+def _card(side: DrillSide) -> None:
     name, icon = NAMES[side.name]
     st.markdown(f"{icon} **{name}**: {drill.WORDS[side.name]}")
     left, right = st.columns(2)
@@ -222,7 +222,7 @@ def _card(side: Side) -> None:
     if side.p50_ms is not None and side.p99_ms is not None:
         words.append(f"writes p50 {side.p50_ms:.2f} ms, p99 {side.p99_ms:.2f} ms")
     if side.recall_before is not None:
-        words.append(f"recall@10 {side.recall_before:.2f} before, {report.said(side.recall_after)} after")
+        words.append(f"recall@10 {side.recall_before:.2f} before, {report.figure(side.recall_after)} after")
     st.caption(" · ".join(words))
     for note in side.notes:
         st.caption(f":material/info: {markdown(note, 400)}")

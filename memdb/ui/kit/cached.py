@@ -209,10 +209,10 @@ def embedder(chosen: Choice) -> Embedder:
 @st.cache_resource(ttl="10m", max_entries=32, show_spinner=False)
 def held_embedder(target: Target, index_name: str, field: str, dim: int, chosen: Choice) -> Embedder:
     """The same, held against an index; `dim` tells an index from another that has taken its name."""
-    held = embedding.held(client(target), index_info(target, index_name), embedder(chosen), field)
-    if not held.model.sends_to:
-        held.embed(["warm"])  # a model of this machine is loaded before somebody waits for an answer
-    return held
+    embedder_held = embedding.held(client(target), index_info(target, index_name), embedder(chosen), field)
+    if not embedder_held.model.sends_to:
+        embedder_held.embed(["warm"])  # a model of this machine is loaded before somebody waits for an answer
+    return embedder_held
 
 
 @st.cache_data(max_entries=128, show_spinner=False, hash_funcs={Embedder: embedder_key})

@@ -139,12 +139,12 @@ class Move:
 
 
 def moves(
-    left: Sequence[str], right: Sequence[str], titles: dict[str, str], limit: int = 50
+    first: Sequence[str], right: Sequence[str], titles: dict[str, str], limit: int = 50
 ) -> tuple[Move, ...]:
     """The documents of two rankings, in the order of the left, then what only the right has."""
-    places_left = {key: i for i, key in enumerate(left, 1)}
+    places_left = {key: i for i, key in enumerate(first, 1)}
     places_right = {key: i for i, key in enumerate(right, 1)}
-    keys = [*left, *(key for key in right if key not in places_left)]
+    keys = [*first, *(key for key in right if key not in places_left)]
     return tuple(
         Move(key, titles.get(key, key), places_left.get(key), places_right.get(key)) for key in keys[:limit]
     )

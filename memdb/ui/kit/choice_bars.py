@@ -18,9 +18,9 @@ def choice_bars(
 ) -> int | None:
     """Draw horizontal bars with their names and values; the place of the one that was clicked."""
     colours = palette(dark)
-    shown = labels({name: f"{name} · {value:,.0f}" for name, value in zip(names, values, strict=True)}, 48)
+    label = labels({name: f"{name} · {value:,.0f}" for name, value in zip(names, values, strict=True)}, 48)
     rows = pd.DataFrame(
-        {"place": range(len(names)), "name": [shown(name) for name in names], "documents": list(values)}
+        {"place": range(len(names)), "name": [label(name) for name in names], "documents": list(values)}
     )
     axis = {
         "title": None,

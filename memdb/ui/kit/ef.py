@@ -1,4 +1,4 @@
-"""EF_RUNTIME: one control for all pages, which takes whatever the engine takes; and it carried to them."""
+"""EF_RUNTIME: the control of pages that search, which takes what the engine takes; and it carried to them."""
 
 from __future__ import annotations
 

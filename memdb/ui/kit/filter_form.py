@@ -115,7 +115,7 @@ def tag_choice(values: TagValues, field: Field, key: str) -> tuple[str, ...]:
     """
     counts = {value.value: value.documents for value in values}
     options = [*counts, *values.uncounted]
-    shown = labels({value: value_label(value) for value in options}, _LONGEST)
+    label = labels({value: value_label(value) for value in options}, _LONGEST)
     chosen = st.multiselect(
         markdown(field.name, 60) or "(no name)",
         options,
@@ -123,9 +123,9 @@ def tag_choice(values: TagValues, field: Field, key: str) -> tuple[str, ...]:
         bind="query-params",
         accept_new_options=True,
         select_all=False,  # else Enter would take all that is like what was typed
-        format_func=shown,
+        format_func=label,
         placeholder=f"any of {len(options):,}{'' if values.complete else ' or more'}" if options else "any",
-        help=_counted(counts, shown, values),
+        help=_counted(counts, label, values),
     )
     return tuple(chosen)
 
@@ -135,12 +135,12 @@ def value_label(value: str) -> str:
     return line(value, _LONGEST) or ("(blanks)" if value else "(empty)")
 
 
-def _counted(counts: dict[str, int], shown: Callable[[str], str], values: TagValues) -> str | None:
+def _counted(counts: dict[str, int], label: Callable[[str], str], values: TagValues) -> str | None:
     most = sorted(counts, key=lambda value: -counts[value])[:_COUNTED]
     words = "" if values.complete else "Not all values are listed; type one that is missing. "
     if most:
-        told = " · ".join(f"{markdown(shown(value), 40)} {counts[value]:,}" for value in most)
-        words += f"Documents: {told}{' …' if len(counts) > len(most) or values.uncounted else ''}"
+        counts_words = " · ".join(f"{markdown(label(value), 40)} {counts[value]:,}" for value in most)
+        words += f"Documents: {counts_words}{' …' if len(counts) > len(most) or values.uncounted else ''}"
     return words or None
 
 

@@ -69,10 +69,10 @@ class JobSlot(Generic[T]):
 
     def first_seen_ended(self) -> bool:
         """Whether this is the first look at a job that has ended."""
-        job, told = self.ended(), f"{self.name}.told"
-        if job is None or st.session_state.get(told) == job.id:
+        job, told_key = self.ended(), f"{self.name}.told"
+        if job is None or st.session_state.get(told_key) == job.id:
             return False
-        st.session_state[told] = job.id
+        st.session_state[told_key] = job.id
         return True
 
     def forget(self) -> None:
@@ -114,10 +114,10 @@ class JobSlot(Generic[T]):
 def panel(job: Job[T]) -> None:
     """Progress, rate, time left and cancel; call it in a fragment."""
     state = job.state
-    left = f", {duration(state.left_s)} left" if state.left_s is not None else ""
+    left_words = f", {duration(state.left_s)} left" if state.left_s is not None else ""
     rate = f", {state.rate:,.0f}/s" if state.rate else ""
     total = f"{state.done:,} of {state.total:,}" if state.total else ""
-    st.progress(state.fraction, text=f"{markdown(state.stage)}: {total}{rate}{left}")
+    st.progress(state.fraction, text=f"{markdown(state.stage)}: {total}{rate}{left_words}")
     if st.button("Cancel", key=f"cancel.{job.id}", icon=":material/stop_circle:"):
         job.cancel()
 

@@ -65,8 +65,8 @@ def current(target: Target, info: IndexInfo, field: str = "") -> ModelChoice:
         BadInput: a visitor may not choose it.
     """
     settings, key = Settings.from_env(), key_of(info, field)
-    kept: dict[str, str] = state.keep(state.MODELS, {})
-    here = st.session_state.get(key) or st.query_params.get(key) or kept.get(key) or ""
+    models: dict[str, str] = state.keep(state.MODELS, {})
+    here = st.session_state.get(key) or st.query_params.get(key) or models.get(key) or ""
     return _of(target, info, field, str(here), settings)
 
 
@@ -82,13 +82,15 @@ def choose(target: Target, info: IndexInfo, field: str = "", *, key: str = "") -
     """
     settings, own = Settings.from_env(), key
     key = own or key_of(info, field)
-    said = embedding.choice(info, settings, field=field)
+    default_choice = embedding.choice(info, settings, field=field)
     offered = list(embedding.offered(info, settings, field=field))
-    kept: dict[str, str] = state.keep(state.MODELS, {})
-    if key not in st.session_state and key not in st.query_params and kept.get(key):
-        st.session_state[key] = kept[key]
+    models: dict[str, str] = state.keep(state.MODELS, {})
+    if key not in st.session_state and key not in st.query_params and models.get(key):
+        st.session_state[key] = models[key]
     chosen = st.session_state.get(key) or st.query_params.get(key)
-    default = (kept.get(key_of(info, field)) if own else "") or (said.spec if said else "")
+    default = (models.get(key_of(info, field)) if own else "") or (
+        default_choice.spec if default_choice else ""
+    )
     options = list(dict.fromkeys([*offered, *filter(None, (default, chosen))]))
     may_type = targets.may_enter_addresses()
     here = st.selectbox(
@@ -104,11 +106,11 @@ def choose(target: Target, info: IndexInfo, field: str = "", *, key: str = "") -
         f"One like {', '.join(embedding.EXAMPLES)}. The guide on asking in words tells more.",
     )
     if not own:
-        kept[key] = here or ""
-    made = _of(target, info, field, here or "", settings)
-    if made.choice is not None:
-        _caption(made)
-    return made
+        models[key] = here or ""
+    model = _of(target, info, field, here or "", settings)
+    if model.choice is not None:
+        _caption(model)
+    return model
 
 
 def spent(embedded: Embedded) -> None:
@@ -119,9 +121,9 @@ def spent(embedded: Embedded) -> None:
 
 
 def _of(target: Target, info: IndexInfo, field: str, here: str, settings: Settings) -> ModelChoice:
-    said = embedding.choice(info, settings, field=field)
-    if not here or (said is not None and here == said.spec):
-        return ModelChoice(target, info, field, said)
+    default_choice = embedding.choice(info, settings, field=field)
+    if not here or (default_choice is not None and here == default_choice.spec):
+        return ModelChoice(target, info, field, default_choice)
     offered = embedding.offered(info, settings, field=field)
     if here not in offered and not targets.may_enter_addresses():
         raise BadInput(
@@ -131,15 +133,15 @@ def _of(target: Target, info: IndexInfo, field: str, here: str, settings: Settin
     return ModelChoice(target, info, field, embedding.choice(info, settings, field=field, here=here))
 
 
-def _caption(made: ModelChoice) -> None:
-    chosen = made.choice
+def _caption(model: ModelChoice) -> None:
+    chosen = model.choice
     if chosen is None:
         return
     embedder = cached.embedder(chosen)
-    field, params = made.info.vector_field(made.field)
+    field, params = model.info.vector_field(model.field)
     words = [f"Chosen by {chosen.origin}." if chosen.origin != "chosen here" else "Chosen here."]
     words += [embedder.leaves, embedder.prompts.words]
     with suppress(MemDBError):  # it is said beside; what is wrong with the index is told where it is asked
-        told = cached.lengths(made.target, made.info.name, field.name)
-        words.append(told.words(params.metric) if told else "")
+        lengths = cached.lengths(model.target, model.info.name, field.name)
+        words.append(lengths.words(params.metric) if lengths else "")
     st.caption(f":material/translate: {markdown(' '.join(filter(None, words)))}")

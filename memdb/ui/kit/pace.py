@@ -1,4 +1,4 @@
-"""How often open pages draw themselves anew: all browsers together take a bounded share of a processor."""
+"""How often pages that stay open draw themselves anew (`again`): all browsers take a share of a core."""
 
 from __future__ import annotations
 

@@ -29,11 +29,11 @@ ELSEWHERE: Markdown = (
 def refusal() -> Markdown:
     """Why this visitor may change nothing; empty where they may."""
     try:
-        said = targets.rights()
+        rights = targets.rights()
     except MemDBError:
         return LOOKS  # nothing is open then; the frame says why
-    if said is not None:
-        return "" if said.may_write(access.claims()) else LOOKS
+    if rights is not None:
+        return "" if rights.may_write(access.claims()) else LOOKS
     return "" if access.on_this_machine() else ELSEWHERE
 
 
@@ -46,14 +46,14 @@ def changes(action: Callable[P, None]) -> Callable[P, None]:
     """What changes or starts something; it asks again when called: a browser can press what is disabled."""
 
     @wraps(action)
-    def asked(*args: P.args, **kwargs: P.kwargs) -> None:
+    def checked(*args: P.args, **kwargs: P.kwargs) -> None:
         why = refusal()
         if why:
             st.toast(why, icon=":material/lock:")
         else:
             action(*args, **kwargs)
 
-    return asked
+    return checked
 
 
 def panel() -> None:

@@ -53,9 +53,9 @@ def _unlocked_until(target: Target) -> float:
 
 
 def _lock(target: Target) -> None:
-    left = _unlocked_until(target) - time.time()
-    if left > 0:
-        st.caption(f":material/lock_open: Writing is unlocked for {duration(left)}.")
+    seconds = _unlocked_until(target) - time.time()
+    if seconds > 0:
+        st.caption(f":material/lock_open: Writing is unlocked for {duration(seconds)}.")
         st.button("Lock again", icon=":material/lock:", key="safety.lock", on_click=_set, args=(target, 0.0))
         return
     with st.popover("Unlock writing", icon=":material/lock:"):
@@ -78,24 +78,32 @@ def _set(target: Target, until: float) -> None:
 
 
 def _budget(target: Target) -> None:
-    now = budget(target)
+    current = budget(target)
     st.markdown("What sweeps, scans and exact answers may ask of this server. **0 means no limit.**")
     queries = st.number_input(
-        "Searches a second", 0.0, 100_000.0, now.queries_per_s, step=10.0, format="%g", key="safety.queries"
+        "Searches a second",
+        0.0,
+        100_000.0,
+        current.queries_per_s,
+        step=10.0,
+        format="%g",
+        key="safety.queries",
     )
-    keys = st.number_input("Keys read", 0, 1_000_000_000, now.keys_scanned, step=10_000, key="safety.keys")
+    keys = st.number_input(
+        "Keys read", 0, 1_000_000_000, current.keys_scanned, step=10_000, key="safety.keys"
+    )
     factor = st.number_input(
         "Stop when slower by a factor of",
         0.0,
         1_000.0,
-        now.slow_factor,
+        current.slow_factor,
         step=1.0,
         format="%g",
         key="safety.factor",
         help="Multiple of the server's latency at the beginning of the work.",
     )
     wanted = Budget(float(queries), int(keys), float(factor))
-    if wanted != now:
+    if wanted != current:
         chosen: dict[str, Budget] = st.session_state.get(BUDGETS, {})
         st.session_state[BUDGETS] = {**chosen, target.address: wanted}
     st.caption("Holds in this browser, for work that begins from now on.")

@@ -17,4 +17,4 @@ def visible(home: Path) -> dict[str, Path]:
     Raises:
         BadSettings: the settings file does not parse.
     """
-    return {kept.path.name: kept.path for kept in listed(home) if all(map(targets.may_see_of, kept.servers))}
+    return {tap.path.name: tap.path for tap in listed(home) if all(map(targets.may_see_of, tap.servers))}

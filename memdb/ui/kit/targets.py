@@ -70,10 +70,14 @@ def _every() -> tuple[Named, ...]:
 
 def may() -> Markdown:
     """What this visitor may do, in words; empty where `[access]` says nothing."""
-    said = rights()
-    if said is None:
+    rights_said = rights()
+    if rights_said is None:
         return ""
-    return "may write where the target is writable" if said.may_write(access.claims()) else "may look only"
+    return (
+        "may write where the target is writable"
+        if rights_said.may_write(access.claims())
+        else "may look only"
+    )
 
 
 def may_see(address: str) -> bool:
@@ -82,8 +86,10 @@ def may_see(address: str) -> bool:
     Raises:
         BadSettings: the settings file does not parse.
     """
-    said = rights()
-    return said is None or of_claims.server_of(address) not in said.closed(_every(), access.claims())
+    rights_said = rights()
+    return rights_said is None or of_claims.server_of(address) not in rights_said.closed(
+        _every(), access.claims()
+    )
 
 
 def may_see_of(address: str) -> bool:
@@ -94,8 +100,8 @@ def may_see_of(address: str) -> bool:
     """
     if address:
         return may_see(address)
-    said = rights()
-    return said is None or not said.closed(_every(), access.claims())
+    rights_said = rights()
+    return rights_said is None or not rights_said.closed(_every(), access.claims())
 
 
 class _OfTarget(Protocol):
@@ -106,24 +112,24 @@ class _OfTarget(Protocol):
 _Kept = TypeVar("_Kept", bound=_OfTarget)
 
 
-def visible(kept: Iterable[_Kept]) -> tuple[_Kept, ...]:
+def visible(entries: Iterable[_Kept]) -> tuple[_Kept, ...]:
     """What was kept of the servers that are for this visitor.
 
     Raises:
         BadSettings: the settings file does not parse.
     """
-    every = tuple(kept)
-    seen = {address: may_see(address) for address in {entry.target for entry in every}}
-    return tuple(entry for entry in every if seen[entry.target])
+    every = tuple(entries)
+    allowed = {address: may_see(address) for address in {entry.target for entry in every}}
+    return tuple(entry for entry in every if allowed[entry.target])
 
 
 def may_enter_addresses() -> bool:
     """Whether this visitor may name servers: not where `[access]` says who may open which target."""
     try:
-        said = rights()
+        rights_said = rights()
     except MemDBError:
         return False  # told in the sidebar
-    return access.may_enter_addresses(settings()) and not (said is not None and said.targets)
+    return access.may_enter_addresses(settings()) and not (rights_said is not None and rights_said.targets)
 
 
 def listed() -> tuple[Named, ...]:
@@ -137,8 +143,8 @@ def listed() -> tuple[Named, ...]:
     for name, target in mine.items():
         password = Password("here") if target.password else Password()
         named.append(Named(name, target, "entered here", password))
-    said = rights()
-    return tuple(named) if said is None else said.allowed(_every(), named, access.claims())
+    rights_said = rights()
+    return tuple(named) if rights_said is None else rights_said.allowed(_every(), named, access.claims())
 
 
 def current() -> Target:
@@ -217,8 +223,8 @@ def selector() -> None:
         )
     if len(names) > 1:
         st.selectbox("Target", names, format_func=labels(names), key=CHOSEN, bind="query-params")
-    now = str(st.session_state.get(CHOSEN) or (names[0] if names else ""))
-    _set_aside(now)
+    chosen_name = str(st.session_state.get(CHOSEN) or (names[0] if names else ""))
+    _set_aside(chosen_name)
 
 
 def choose(name: str) -> None:
@@ -248,20 +254,20 @@ def drop_mine(name: str) -> None:
         cached.client.clear(target)  # its connections know the password too
 
 
-def _set_aside(now: str) -> None:
+def _set_aside(chosen_name: str) -> None:
     """Put away what pages show of the target before, and bring back what they showed of this one."""
     last = st.session_state.get(_LAST)
-    st.session_state[_LAST] = now
-    if last is None or last == now:
+    st.session_state[_LAST] = chosen_name
+    if last is None or last == chosen_name:
         return
     aside: dict[str, dict[str, object]] = dict(st.session_state.get(_ASIDE, {}))
-    kept = {}
+    widgets = {}
     for key in [str(key) for key in st.session_state]:
         if key in _OF_ONE_TARGET or (not key.startswith(("targets.", "plan.")) and _is_job(key)):
-            kept[key] = st.session_state.pop(key)
-    aside[last] = kept
+            widgets[key] = st.session_state.pop(key)
+    aside[last] = widgets
     st.session_state[_ASIDE] = aside
-    for key, value in aside.get(now, {}).items():
+    for key, value in aside.get(chosen_name, {}).items():
         st.session_state[key] = value
 
 

@@ -55,52 +55,54 @@ def laid(vectors: Vectors, points: Floats, places: Floats, metric: str) -> Laid:
         places: (n, 2 or 3) of the map.
         metric: COSINE, IP or L2.
     """
-    asked = np.asarray(prepared(vectors, metric))
+    queried = np.asarray(prepared(vectors, metric))
     rows = np.random.default_rng(0).choice(len(points), min(JUDGED, len(points)), replace=False)
     own = distances(points[rows], points, metric)
     own[np.arange(len(rows)), rows] = np.inf
     return Laid(
-        layout.place(asked, points, places, metric),
-        distances(asked, points, metric).min(axis=1).astype(np.float64),
+        layout.place(queried, points, places, metric),
+        distances(queried, points, metric).min(axis=1).astype(np.float64),
         own.min(axis=1).astype(np.float64),
     )
 
 
-def section(shown: MapView) -> None:
+def section(map_view: MapView) -> None:
     """A record that lies here, laid over the map; nothing where there is none."""
-    kept = visible(cached.home())
-    points = shown.vectors
-    if not kept or points is None or len(points) < 2:
+    taps_kept = visible(cached.home())
+    points = map_view.vectors
+    if not taps_kept or points is None or len(points) < 2:
         return
     opened = st.expander(
         "What the application asks", icon=":material/record_voice_over:", on_change="rerun", key="map.asked"
     )
     if not opened.open:
         return
-    with opened, parts.errors_shown(shown.target):
-        name = st.selectbox("Record of a tap", list(kept), format_func=labels(list(kept)), key="map.tap")
-        _draw(shown, kept[str(name)], points)
+    with opened, parts.errors_shown(map_view.target):
+        name = st.selectbox(
+            "Record of a tap", list(taps_kept), format_func=labels(list(taps_kept)), key="map.tap"
+        )
+        _draw(map_view, taps_kept[str(name)], points)
 
 
-def _draw(shown: MapView, path: Path, points: Floats) -> None:
-    made = shown.made
+def _draw(map_view: MapView, path: Path, points: Floats) -> None:
+    map_ = map_view.made
     record = taps.load(path.name, content_of(str(path)))
     if record is None:
         st.caption(f"{markdown(path.name)} is damaged, or no record of a tap.")
         return
-    client = cached.client(shown.target)
-    asked = tapped.queries(
-        client, shown.info, made.request.field, record, File(path.name, str(path)), most=SEARCHES
+    client = cached.client(map_view.target)
+    questions = tapped.queries(
+        client, map_view.info, map_.request.field, record, File(path.name, str(path)), most=SEARCHES
     )
-    told = laid(asked.vectors, points, made.xy, made.metric)
-    st.markdown(markdown(told.words))
+    placed = laid(questions.vectors, points, map_.xy, map_.metric)
+    st.markdown(markdown(placed.words))
     st.plotly_chart(
-        figure(told.places, made.xy, dark=state.dark()),
+        figure(placed.places, map_.xy, dark=state.dark()),
         key="map.asked.chart",
         config=charts.PLAIN,
         alt=f"{line(path.name)}: searches among the points of the map",
     )
-    for note in asked.notes:
+    for note in questions.notes:
         st.caption(f":material/info: {markdown(note, 300)}")
 
 

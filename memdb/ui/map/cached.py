@@ -25,12 +25,12 @@ class _NotKept(Exception):
     """No map: raised so that nothing is cached, since another tab may draw it any moment."""
 
 
-def kept(target: Target, info: IndexInfo, request: MapRequest) -> Map | None:
+def stored_map(target: Target, info: IndexInfo, request: MapRequest) -> Map | None:
     """The kept map of a request, if there is one whose documents are what they were, and that can be seen."""
     try:
-        made = _kept(target, info.fingerprint, request, info)
-        if store.holds(cached.client(target), info, made):
-            return made
+        map_ = _kept(target, info.fingerprint, request, info)
+        if store.holds(cached.client(target), info, map_):
+            return map_
     except (_NotKept, NotAllowed):  # what this user may not check is not taken
         return None
     _kept.clear(target, info.fingerprint, request, info)

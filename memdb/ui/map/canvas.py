@@ -70,7 +70,7 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ValueBar:
     """A value of a field: its share in the selection and on the whole map."""
 
     text: str
@@ -85,7 +85,7 @@ class Bars:
 
     key: str  # what a choice among them is told under
     title: str
-    values: tuple[Bar, ...]
+    values: tuple[ValueBar, ...]
     chosen: tuple[int, ...]  # places of those that filter the points
     left: str = ""  # a word on those that are not among them
 
@@ -111,7 +111,7 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class CanvasState:
     """What came back from the browser."""
 
     selected: Places | None = None  # (m,) places of the points in the lasso or box
@@ -243,7 +243,7 @@ def show(
     users: Sequence[dict[str, object]] = (),
     hover: tuple[int, str] | None = None,
     height: int = HEIGHT,
-) -> Seen:
+) -> CanvasState:
     """Draw points that were carried under the same key's store, and what lies on them.
 
     Args:
@@ -260,9 +260,9 @@ def show(
         hover: a point and its title, which the browser asked for.
         height: in pixels.
     """
-    kept = f"{key}.kept"
-    held = st.session_state.get(kept)
-    known = held[1] if held is not None and held[0] == view else None
+    selection_key = f"{key}.kept"
+    selected = st.session_state.get(selection_key)
+    selection = selected[1] if selected is not None and selected[0] == view else None
     result = _component(get_bidi_component_manager())(
         key=key,
         data={
@@ -278,7 +278,7 @@ def show(
             "query": query,
             "path": path,
             "users": list(users),
-            "selection": known.get("polygon") if isinstance(known, dict) else None,
+            "selection": selection.get("polygon") if isinstance(selection, dict) else None,
             "hover": {"index": hover[0], "text": hover[1]} if hover is not None else None,
         },
         on_selection_change=_nothing,
@@ -286,14 +286,14 @@ def show(
         on_webgl_change=_nothing,
     )
     # Streamlit forgets what a component said where it is not drawn, e.g. behind another view.
-    told = result.get("selection")
-    if isinstance(told, dict) and told.get("view") == view:
-        known = told
-    st.session_state[kept] = (view, known)
+    new_selection = result.get("selection")
+    if isinstance(new_selection, dict) and new_selection.get("view") == view:
+        selection = new_selection
+    st.session_state[selection_key] = (view, selection)
     hovered = result.get("hovered")
     index = hovered.get("index") if isinstance(hovered, dict) and hovered.get("of") == points.id else None
     fits = isinstance(index, int) and 0 <= index < len(points.plane)
-    return Seen(chosen(known, points), index if fits else None, result.get("webgl") is not False)
+    return CanvasState(chosen(selection, points), index if fits else None, result.get("webgl") is not False)
 
 
 def bars(fields: Sequence[Bars], *, key: str, dark: bool) -> dict[str, list[int]]:
@@ -307,13 +307,13 @@ def bars(fields: Sequence[Bars], *, key: str, dark: bool) -> dict[str, list[int]
         },
         on_chosen_change=_nothing,
     )
-    told = result.get("chosen")
-    if not isinstance(told, dict):
+    bar = result.get("chosen")
+    if not isinstance(bar, dict):
         return {}
     return {
         field.key: sorted({row for row in rows if isinstance(row, int) and 0 <= row < len(field.values)})
         for field in fields
-        if isinstance(rows := told.get(field.key), list)
+        if isinstance(rows := bar.get(field.key), list)
     }
 
 

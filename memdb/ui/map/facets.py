@@ -22,12 +22,12 @@ AT_ONCE = 50_000  # points up to which the first fields are read unasked
 FIRST = 2
 
 
-def choose(shown: MapView) -> list[Facet]:
+def choose(map_view: MapView) -> list[Facet]:
     """Which fields have bars, with their values over the map's points."""
-    fields = [f.name for f in shown.info.fields if f.kind in ("TAG", "NUMERIC")]
+    fields = [f.name for f in map_view.info.fields if f.kind in ("TAG", "NUMERIC")]
     if not fields:
         return []
-    few = len(shown.made.keys) <= AT_ONCE
+    few = len(map_view.made.keys) <= AT_ONCE
     chosen = st.multiselect(
         "Bars of",
         fields,
@@ -36,7 +36,7 @@ def choose(shown: MapView) -> list[Facet]:
         format_func=labels(fields),
         help="How often each value is on the map and in the selection. Choosing values filters the points.",
     )
-    return [map_cached.facet(*shown.key, name, shown.info, shown.made) for name in chosen]
+    return [map_cached.facet(*map_view.key, name, map_view.info, map_view.made) for name in chosen]
 
 
 def shown_points(facets_: list[Facet], n: int) -> Bools:
@@ -52,10 +52,10 @@ def bars(facets_: list[Facet], here: Bools) -> None:
         facets_: of `choose`.
         here: (n,) of `selection`.
     """
-    told = canvas.bars([_bars(facet, here) for facet in facets_], key="map.bars", dark=state.dark())
+    chosen_bars = canvas.bars([_bars(facet, here) for facet in facets_], key="map.bars", dark=state.dark())
     changed = False
     for facet in facets_:
-        rows = told.get(_key(facet))
+        rows = chosen_bars.get(_key(facet))
         if rows is not None and rows != _rows(facet):
             st.session_state[f"{_key(facet)}.rows"] = rows
             changed = True
@@ -105,7 +105,7 @@ def _bars(facet: Facet, here: Bools) -> canvas.Bars:
     some, every = _shares(facet, here)
     counts, n = facet.counts(here).tolist(), int(here.sum())
     values = [
-        canvas.Bar(
+        canvas.ValueBar(
             line(value, 60),
             share,
             of_all,
@@ -115,8 +115,8 @@ def _bars(facet: Facet, here: Bools) -> canvas.Bars:
             facet.values, some.tolist(), every.tolist(), counts, strict=True
         )
     ]
-    left = f"{facet.left:,} rarer values are not listed." if facet.left else ""
-    return canvas.Bars(_key(facet), line(facet.field, 40), tuple(values), tuple(_rows(facet)), left)
+    rarer = f"{facet.left:,} rarer values are not listed." if facet.left else ""
+    return canvas.Bars(_key(facet), line(facet.field, 40), tuple(values), tuple(_rows(facet)), rarer)
 
 
 def _key(facet: Facet) -> str:

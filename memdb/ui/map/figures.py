@@ -80,10 +80,10 @@ def density(xy: Floats, *, dark: bool, height: int = HEIGHT) -> go.Figure:
     """How many points (n, 2) lie where, as a picture whose size does not depend on their number."""
     colours = palette(dark)
     counts, x, y = np.histogram2d(xy[:, 0], xy[:, 1], bins=_BINS)
-    shown = np.where(counts > 0, np.log10(np.maximum(counts, 1)), np.nan).T.astype(np.float32)
+    logarithms = np.where(counts > 0, np.log10(np.maximum(counts, 1)), np.nan).T.astype(np.float32)
     figure = go.Figure(
         go.Heatmap(
-            z=shown,
+            z=logarithms,
             x=((x[1:] + x[:-1]) / 2).astype(np.float32),
             y=((y[1:] + y[:-1]) / 2).astype(np.float32),
             colorscale="Cividis",
@@ -221,10 +221,10 @@ def without_webgl(figure: go.Figure) -> go.Figure:
     return go.Figure(drawn, figure.layout)
 
 
-def kept_histogram(kept: Floats, neighbours: int, *, dark: bool) -> go.Figure:
-    """How many points keep which share of their neighbours; `kept` is (n,)."""
+def kept_histogram(shares: Floats, neighbours: int, *, dark: bool) -> go.Figure:
+    """How many points keep which share of their neighbours; `shares` is (n,)."""
     colours = palette(dark)
-    counts = np.bincount(np.rint(kept * neighbours).astype(int), minlength=neighbours + 1)
+    counts = np.bincount(np.rint(shares * neighbours).astype(int), minlength=neighbours + 1)
     figure = go.Figure(
         go.Bar(
             x=[i / neighbours for i in range(neighbours + 1)],
@@ -244,16 +244,16 @@ def kept_histogram(kept: Floats, neighbours: int, *, dark: bool) -> go.Figure:
 def top_categories(values: Sequence[str]) -> list[str]:
     """Values with the rare ones as "other": at most eight in all, most frequent first."""
     counts = Counter(values)
-    kept = {value for value, _ in counts.most_common(TOP if len(counts) > TOP + 1 else TOP + 1)}
-    return [value if value in kept else OTHER for value in values]
+    top = {value for value, _ in counts.most_common(TOP if len(counts) > TOP + 1 else TOP + 1)}
+    return [value if value in top else OTHER for value in values]
 
 
 def _categories(
     figure: go.Figure, xy: Floats, colouring: Colouring, labels: Sequence[str], colours: Palette
 ) -> None:
-    shown = top_categories(colouring.categories)
-    names = np.array(shown, dtype=object)
-    sizes = Counter(shown)
+    shown_names = top_categories(colouring.categories)
+    names = np.array(shown_names, dtype=object)
+    sizes = Counter(shown_names)
     order = sorted(sizes, key=lambda name: (name in QUIET, -sizes[name]))
     for i, name in enumerate(order):
         places = np.flatnonzero(names == name)
@@ -281,13 +281,13 @@ def _numbers(
     figure: go.Figure, xy: Floats, colouring: Colouring, labels: Sequence[str], colours: Palette
 ) -> None:
     assert colouring.numbers is not None  # noqa: S101  # asked before
-    known = np.isfinite(colouring.numbers)
+    finite = np.isfinite(colouring.numbers)
     for places, marker, name in (
-        (np.flatnonzero(~known), {"color": colours.quiet, "opacity": 0.35}, "no value"),
+        (np.flatnonzero(~finite), {"color": colours.quiet, "opacity": 0.35}, "no value"),
         (
-            np.flatnonzero(known),
+            np.flatnonzero(finite),
             {
-                "color": colouring.numbers[known].astype(np.float32),
+                "color": colouring.numbers[finite].astype(np.float32),
                 "colorscale": "Viridis",
                 "opacity": 0.8,
                 "colorbar": {"title": figure_text(line(colouring.title, 20)), "thickness": 10, "len": 0.5},

@@ -16,10 +16,10 @@ from memdb.ui.map.shown import MapView
 SAMPLE = 200
 
 
-def view(shown: MapView) -> None:
+def view(map_view: MapView) -> None:
     """The map's own error, beside the index's."""
-    made = shown.made
-    quality = made.quality
+    map_ = map_view.made
+    quality = map_.quality
     if quality is None:
         parts.empty(
             "Not judged",
@@ -28,12 +28,12 @@ def view(shown: MapView) -> None:
         )
         return
     ef = int(st.session_state.get("map.ef") or 40)
-    queries = np.random.default_rng(0).choice(len(made.keys), min(SAMPLE, len(made.keys)), replace=False)
+    queries = np.random.default_rng(0).choice(len(map_.keys), min(SAMPLE, len(map_.keys)), replace=False)
     recall = low = high = float("nan")
-    points = shown.vectors
+    points = map_view.vectors
     if points is not None:
-        with parts.errors_shown(shown.target):
-            recalls = region.measured(shown, points, queries, ef)
+        with parts.errors_shown(map_view.target):
+            recalls = region.measured(map_view, points, queries, ef)
             recall = float(recalls.mean())
             likely = intervals.mean(recalls)
             low, high = likely.low, likely.high
@@ -61,7 +61,7 @@ def view(shown: MapView) -> None:
         help=f"Of the live index at EF_RUNTIME {ef}, {len(queries)} documents of the map; "
         f"interval {low:.3f} to {high:.3f}.",
     )
-    st.markdown(words(shown, recall))
+    st.markdown(words(map_view, recall))
     st.plotly_chart(
         figures.kept_histogram(quality.kept, quality.neighbours, dark=state.dark()),
         key="map.kept",
@@ -74,20 +74,20 @@ def view(shown: MapView) -> None:
     table = pd.DataFrame({"kept neighbours": range(quality.neighbours + 1), "points": counts})
     st.dataframe(table, hide_index=True, key="map.kept_table", height=180)
     parts.export(
-        table, "kept", {**shown.about, "index_recall_at_10": recall, "ef_runtime": ef}, key="map.kept_file"
+        table, "kept", {**map_view.about, "index_recall_at_10": recall, "ef_runtime": ef}, key="map.kept_file"
     )
     st.caption(
         f"Trustworthiness and continuity over {int(quality.sample):,} points, each against all "
-        f"{len(made.keys):,}, at "
-        f"{quality.neighbours:,} neighbours; kept neighbours {markdown(_kept_of(shown), 1_000)}. "
+        f"{len(map_.keys):,}, at "
+        f"{quality.neighbours:,} neighbours; kept neighbours {markdown(_kept_of(map_view), 1_000)}. "
         f"On the map, colour by "
         f"“kept neighbours” to "
         "see where it lies."
     )
 
 
-def _kept_of(shown: MapView) -> str:
-    recall = shown.made.graph_recall
+def _kept_of(map_view: MapView) -> str:
+    recall = map_view.made.graph_recall
     if recall is None:
         return "over all points"
     return (
@@ -109,16 +109,16 @@ def headline(method: str, quality: Quality) -> str:
     return f"**Documents that lie together here {alike[founded(quality)]}.**{apart}"
 
 
-def words(shown: MapView, recall: float) -> str:
+def words(map_view: MapView, recall: float) -> str:
     """One paragraph: what the map can and cannot show here."""
-    made = shown.made
-    quality = made.quality
+    map_ = map_view.made
+    quality = map_.quality
     assert quality is not None  # noqa: S101  # asked before
-    dim = shown.info.vector_field(made.request.field)[1].dim
+    dim = map_view.info.vector_field(map_.request.field)[1].dim
     torn = float((quality.kept < 0.2).mean())
     fits = founded(quality)
     return (
-        f"**What this map can show.** {dim:,} dimensions are flattened to {made.request.dimensions:d}. "
+        f"**What this map can show.** {dim:,} dimensions are flattened to {map_.request.dimensions:d}. "
         f"Groups that lie "
         f"together are {fits} founded (trustworthiness {quality.trustworthiness:.2f}), but of a document's "
         f"{quality.neighbours:,} nearest only **{quality.mean_kept:.0%}** are its nearest here, and "

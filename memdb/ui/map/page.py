@@ -76,16 +76,16 @@ def draw(target: Target) -> None:
 
 def _left_of_a_dropped_index(target: Target) -> None:
     """What was drawn stays, also where its index went meanwhile."""
-    made = form.drawn_last(target)
-    if made is None:
+    map_ = form.drawn_last(target)
+    if map_ is None:
         return
     with parts.errors_shown(target):
         try:
-            cached.index_info(target, made.request.index)
+            cached.index_info(target, map_.request.index)
         except UnknownIndex:
-            name = markdown(made.request.index, 80)
+            name = markdown(map_.request.index, 80)
             st.caption(f"The index **{name}** is not there any more. This is what was drawn of it.")
-            _drawn_so_far(made)
+            _drawn_so_far(map_)
 
 
 def _draw(target: Target, info: IndexInfo) -> None:
@@ -104,33 +104,33 @@ def _draw(target: Target, info: IndexInfo) -> None:
         return
     left, right = st.columns([1, 3], gap="medium")
     with left:
-        asked = form.form(target, info)
+        request = form.form(target, info)
     with right:
-        right_side(target, info, asked)
+        right_side(target, info, request)
 
 
-def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) -> None:
+def right_side(target: Target, info: IndexInfo, request: MapRequest | MemDBError) -> None:
     """The job while it runs, else the map."""
     if form.DRAWING.watch(_so_far):
         return
     drawn = form.DRAWING.outcome(target)
     if drawn is not None and drawn.state.status == "cancelled":
-        kept = " What was drawn until then is below." if drawn.result is not None else ""
-        st.info(f"Cancelled.{kept}", icon=":material/stop_circle:")
-    if isinstance(asked, MemDBError):
+        earlier = " What was drawn until then is below." if drawn.result is not None else ""
+        st.info(f"Cancelled.{earlier}", icon=":material/stop_circle:")
+    if isinstance(request, MemDBError):
         return
-    made = map_cached.kept(target, info, asked)
-    if made is None:
-        partial = form.DRAWING.ended(asked)  # what a cancelled or failed job had drawn
-        made = partial.result if partial is not None else None
-    if made is None and asked == form.untouched(info):
-        made = _last_drawn(target, info)
-        if made is not None:
+    map_ = map_cached.stored_map(target, info, request)
+    if map_ is None:
+        partial = form.DRAWING.ended(request)  # what a cancelled or failed job had drawn
+        map_ = partial.result if partial is not None else None
+    if map_ is None and request == form.untouched(info):
+        map_ = _last_drawn(target, info)
+        if map_ is not None:
             st.caption(
-                f":material/history: The map drawn last, {duration(time.time() - made.made_at)} ago. "
+                f":material/history: The map drawn last, {duration(time.time() - map_.made_at)} ago. "
                 "“Draw the map” draws one as the form says."
             )
-    if made is None:
+    if map_ is None:
         parts.empty(
             "No map of this yet",
             f"“Draw the map” reads vectors of **{markdown(info.name, 80)}**, shows their widest plane "
@@ -138,32 +138,23 @@ def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) 
             "about, what the index misses, and how far the picture can be believed. "
             "10,000 points take about ten seconds.",
             ":material/scatter_plot:",
-            parts.Act("Draw it now", form.start, (target, info, asked)),
+            parts.Act("Draw it now", form.start, (target, info, request)),
         )
         _kept_maps(target, info)
         return
-    shown = MapView(target, info, made)
-    _head(shown)
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default=VIEWS[0],
-        required=True,
-        key="map.view",
-        bind="query-params",
-        wrap=True,
-        label_visibility="collapsed",
-    )
+    map_view = MapView(target, info, map_)
+    _head(map_view)
+    view = parts.view_choice(VIEWS, key="map.view")
     with parts.errors_shown(target):
         if view == "Quality":
-            honesty.view(shown)
+            honesty.view(map_view)
         elif view == "Compare":
-            compare.view(shown)
+            compare.view(map_view)
         elif view == "Files":
-            _files(shown)
+            _files(map_view)
         else:
-            _map(shown)
-    for note in made.notes:
+            _map(map_view)
+    for note in map_.notes:
         st.caption(f":material/info: {markdown(note, 300)}")
 
 
@@ -176,93 +167,95 @@ def _plain(target: Target, info: IndexInfo) -> list[store.KeptMap]:
 def _last_drawn(target: Target, info: IndexInfo) -> Map | None:
     """For who has asked for nothing yet: a kept map that still holds."""
     for each in _plain(target, info):
-        made = map_cached.kept(target, info, each.request)
-        if made is not None:
-            return made
+        map_ = map_cached.stored_map(target, info, each.request)
+        if map_ is not None:
+            return map_
     return None
 
 
 def _kept_maps(target: Target, info: IndexInfo) -> None:
     """Maps of this index that are there at once."""
-    for place, kept in enumerate(_plain(target, info)):
-        request = kept.request
-        shown = f"{min(request.count, kept.total):,} of {kept.total:,}" if request.by != "all" else "all"
+    for place, stored in enumerate(_plain(target, info)):
+        request = stored.request
+        count_words = (
+            f"{min(request.count, stored.total):,} of {stored.total:,}" if request.by != "all" else "all"
+        )
         parts.choose_here(
-            markdown(f"Open the map of {shown} documents that is there, {request.dimensions}-D"),
+            markdown(f"Open the map of {count_words} documents that is there, {request.dimensions}-D"),
             links.map_values(request),
             key=f"map.kept.{place}",
             icon=":material/scatter_plot:",
         )
 
 
-def _so_far(made: Map | None) -> None:
-    if made is not None:
-        st.caption(f"{markdown(made.words)}: {SO_FAR[_stage(made)]}.")
-        _drawn_so_far(made)
+def _so_far(map_: Map | None) -> None:
+    if map_ is not None:
+        st.caption(f"{markdown(map_.words)}: {SO_FAR[_stage(map_)]}.")
+        _drawn_so_far(map_)
     else:
         st.caption("First the vectors are read.")
 
 
-def _drawn_so_far(made: Map) -> None:
+def _drawn_so_far(map_: Map) -> None:
     """Points in one colour: nothing that takes time from the job. Of many the first, a random part of all."""
-    if len(made.xy) > LIVE_POINTS:
+    if len(map_.xy) > LIVE_POINTS:
         st.caption(f"{LIVE_POINTS:,} of them are drawn here.")
-    quiet = Colouring("", ["documents"] * min(LIVE_POINTS, len(made.keys)))
-    if made.request.dimensions == 3 or not canvas.possible():
-        some = made.xy[:LIVE_POINTS]
+    quiet = Colouring("", ["documents"] * min(LIVE_POINTS, len(map_.keys)))
+    if map_.request.dimensions == 3 or not canvas.possible():
+        some = map_.xy[:LIVE_POINTS]
         figure = figures.points(some, quiet, [""] * len(some), dark=state.dark())
-        if made.request.dimensions == 2:
+        if map_.request.dimensions == 2:
             figure = figures.without_webgl(figure)
         figure.update_layout(showlegend=False)
-        st.plotly_chart(figure, key=f"map.live.{_stage(made)}", config=charts.PLAIN, alt="The map so far")
+        st.plotly_chart(figure, key=f"map.live.{_stage(map_)}", config=charts.PLAIN, alt="The map so far")
         return
     shades = painting.painted(quiet, dark=state.dark())
-    held = st.session_state.get(_PACKED)
-    if held is None or held[0] is not made:  # looked at each second, and rarely another one
-        held = (made, canvas.packed(LIVE, made.xy[:LIVE_POINTS], shades.codes))
-        st.session_state[_PACKED] = held
-    points = held[1]
+    packed = st.session_state.get(_PACKED)
+    if packed is None or packed[0] is not map_:  # looked at each second, and rarely another one
+        packed = (map_, canvas.packed(LIVE, map_.xy[:LIVE_POINTS], shades.codes))
+        st.session_state[_PACKED] = packed
+    points = packed[1]
     canvas.carry(points, LIVE)
     canvas.show(points, shades.categories, key=LIVE, view="live", dark=state.dark(), alt="The map so far")
 
 
-def _stage(made: Map) -> str:
+def _stage(map_: Map) -> str:
     """Which of SO_FAR a map is that is still being made."""
-    return "laid out" if len(made.graph) else made.method
+    return "laid out" if len(map_.graph) else map_.method
 
 
-def _head(shown: MapView) -> None:
-    made = shown.made
-    quality = made.quality
-    words = [f"**Showing {markdown(made.words)}**"]
-    if made.method == "PCA" and made.quality is not None:
+def _head(map_view: MapView) -> None:
+    map_ = map_view.made
+    quality = map_.quality
+    words = [f"**Showing {markdown(map_.words)}**"]
+    if map_.method == "PCA" and map_.quality is not None:
         words.append("the plane of largest spread (PCA)")
-    elif made.method == "PCA":
+    elif map_.method == "PCA":
         words.append("the widest plane only (PCA), not laid out")
-    elif made.method == "coarse":
+    elif map_.method == "coarse":
         words.append("a coarse layout only")
-    elif not len(made.graph):
+    elif not len(map_.graph):
         words.append("the layout as it was when it was cancelled")
-    elif made.method == "umap-learn":
+    elif map_.method == "umap-learn":
         words.append("laid out by umap-learn")
     if quality is not None:
         words.append(f"trustworthiness **{quality.trustworthiness:.3f}**")
         words.append(f"continuity **{quality.continuity:.3f}**")
         words.append(f"**{quality.mean_kept:.0%}** of neighbours kept")
-    if made.graph_recall is not None:
-        words.append(made.graph_recall.words)
-    words.append(f"{sum(s for _, s in made.seconds):.1f} s")
+    if map_.graph_recall is not None:
+        words.append(map_.graph_recall.words)
+    words.append(f"{sum(s for _, s in map_.seconds):.1f} s")
     if quality is not None:
-        st.markdown(f"{honesty.headline(made.method, quality)} “Quality” has the figures.")
+        st.markdown(f"{honesty.headline(map_.method, quality)} “Quality” has the figures.")
     st.markdown(" · ".join(words))
 
 
-def _map(shown: MapView) -> None:
-    made = shown.made
+def _map(map_view: MapView) -> None:
+    map_ = map_view.made
     options = [CLUSTERS, KEPT, DENSITY]
-    if made.quality is None:
+    if map_.quality is None:
         options = [DENSITY]
-    options += [f.name for f in shown.info.fields if f.kind in ("TAG", "NUMERIC")] + [TTL]
+    options += [f.name for f in map_view.info.fields if f.kind in ("TAG", "NUMERIC")] + [TTL]
     left, middle, right = st.columns([1.2, 2, 1.2], vertical_alignment="bottom")
     colour = left.selectbox(
         "Colour by",
@@ -273,39 +266,39 @@ def _map(shown: MapView) -> None:
         help="A field's values are read when it is chosen.",
     )
     with middle:
-        query = map_query.ask(shown)
+        query = map_query.ask(map_view)
     with right:
-        path = session.choose(shown)
-    _picture(shown, colour or options[0], query, path)
-    application.section(shown)
+        path = session.choose(map_view)
+    _picture(map_view, colour or options[0], query, path)
+    application.section(map_view)
 
 
-def _picture(shown: MapView, colour: str, query: map_query.Query | None, path: session.Path) -> None:
+def _picture(map_view: MapView, colour: str, query: map_query.Query | None, path: session.Path) -> None:
     """The points with what lies on them: in WebGL, or where there is none, or in 3-D, as charts."""
-    if shown.made.request.dimensions == 3 or not canvas.possible():
-        _charts(shown, colour, query, path)
+    if map_view.made.request.dimensions == 3 or not canvas.possible():
+        _charts(map_view, colour, query, path)
         return
     drawn = st.container()  # the map before what is chosen for its bars: it is what one comes for
-    bars = facets.choose(shown)
-    visible = facets.shown_points(bars, len(shown.made.keys))
-    shades = painting.painted(colouring(shown, colour), dark=state.dark())
+    bars = facets.choose(map_view)
+    visible = facets.shown_points(bars, len(map_view.made.keys))
+    shades = painting.painted(colouring(map_view, colour), dark=state.dark())
     if not visible.all():
         shades = replace(shades, codes=np.where(visible, shades.codes, np.uint8(canvas.HIDDEN)))
-    points = _points(shown, shades)
+    points = _points(map_view, shades)
     with drawn:
         canvas.carry(points, CANVAS)
-        _canvas(shown, shades, points, bars, visible, query, path)
+        _canvas(map_view, shades, points, bars, visible, query, path)
 
 
-def _points(shown: MapView, shades: painting.Shades) -> canvas.Points:
-    titles = shown.titles if len(shown.made.keys) <= canvas.TITLED else []
+def _points(map_view: MapView, shades: painting.Shades) -> canvas.Points:
+    titles = map_view.titles if len(map_view.made.keys) <= canvas.TITLED else []
     digest = hashlib.blake2b(shades.codes.tobytes(), digest_size=16).hexdigest()
-    return map_cached.points(*shown.key, digest, CANVAS, shown.made, shades.codes, titles)
+    return map_cached.points(*map_view.key, digest, CANVAS, map_view.made, shades.codes, titles)
 
 
 @st.fragment
 def _canvas(
-    shown: MapView,
+    map_view: MapView,
     shades: painting.Shades,
     points: canvas.Points,
     bars: list[Facet],
@@ -314,57 +307,59 @@ def _canvas(
     path: session.Path,
 ) -> None:
     """A fragment: EF_RUNTIME, a selection and a hover redraw only this, and send no points again."""
-    made = shown.made
-    overlay = map_query.live(shown, query)
-    titles = map_query.titles(shown, overlay) if overlay is not None else {}
-    upon = painting.Upon(made.xy)
+    map_ = map_view.made
+    overlay = map_query.live(map_view, query)
+    titles = map_query.titles(map_view, overlay) if overlay is not None else {}
+    upon = painting.Upon(map_.xy)
     hovered = st.session_state.get(_HOVERED)
     beside = st.columns([2.6, 1]) if bars else [st.container()]
     with beside[0]:
-        seen = canvas.show(
+        canvas_state = canvas.show(
             points,
             shades.categories,
             key=CANVAS,
-            view=f"{made.state} {hashlib.blake2b(made.xy.tobytes(), digest_size=8).hexdigest()}",
+            view=f"{map_.state} {hashlib.blake2b(map_.xy.tobytes(), digest_size=8).hexdigest()}",
             dark=state.dark(),
-            alt=f"{len(made.keys):,} documents laid out by their neighbourhoods",
-            labels=map_cached.names(*shown.key, made, points),
+            alt=f"{len(map_.keys):,} documents laid out by their neighbourhoods",
+            labels=map_cached.names(*map_view.key, map_, points),
             query=None if overlay is None else upon.query(overlay, titles),
             path=None if path.session is None else upon.path(path.session.places, path.session.texts),
             users=() if path.users is None else upon.users(path.users.places, path.users.names),
-            hover=hovered if hovered is not None and hovered[0] < len(made.keys) else None,
+            hover=hovered if hovered is not None and hovered[0] < len(map_.keys) else None,
         )
-    if not seen.drawn:
+    if not canvas_state.drawn:
         canvas.give_up()
         st.rerun()
     if bars:
         with beside[1]:
-            facets.bars(bars, facets.selection(visible, seen.selected))
+            facets.bars(bars, facets.selection(visible, canvas_state.selected))
     st.caption(
         "Drag to move, wheel to zoom; Lasso or Box to select; a click in the legend shows one group alone. "
         "By keyboard: arrows, + and −, 0 for the whole map."
     )
     if bars:
-        facets.tables(bars, facets.selection(visible, seen.selected))
-    if seen.hovered is not None and (hovered is None or hovered[0] != seen.hovered):
-        key = made.keys[seen.hovered]
-        st.session_state[_HOVERED] = (seen.hovered, map_query.title(shown, key))
+        facets.tables(bars, facets.selection(visible, canvas_state.selected))
+    if canvas_state.hovered is not None and (hovered is None or hovered[0] != canvas_state.hovered):
+        key = map_.keys[canvas_state.hovered]
+        st.session_state[_HOVERED] = (canvas_state.hovered, map_query.title(map_view, key))
         st.rerun(scope="fragment")
     if overlay is not None:
-        map_query.table(shown, overlay, titles)
-    region.view(shown, seen.selected if seen.selected is not None else region.NOTHING, many=False)
+        map_query.table(map_view, overlay, titles)
+    region.view(
+        map_view, canvas_state.selected if canvas_state.selected is not None else region.NOTHING, many=False
+    )
 
 
 @st.fragment
-def _charts(shown: MapView, colour: str, query: map_query.Query | None, path: session.Path) -> None:
+def _charts(map_view: MapView, colour: str, query: map_query.Query | None, path: session.Path) -> None:
     """The same as charts of Plotly's."""
-    made = shown.made
-    plain = made.request.dimensions == 2
+    map_ = map_view.made
+    plain = map_.request.dimensions == 2
     if plain:
         st.caption(":material/info: This browser has no WebGL: the map is drawn as a chart.")
-    overlay = map_query.live(shown, query)
-    many = len(made.keys) > (figures.SVG_POINTS if plain else figures.POINTS)
-    figure = _base(shown, colour)
+    overlay = map_query.live(map_view, query)
+    many = len(map_.keys) > (figures.SVG_POINTS if plain else figures.POINTS)
+    figure = _base(map_view, colour)
     dark = state.dark()
     if path.session is not None and len(path.session.places):
         figures.with_path(figure, path.session.places, path.session.texts, path.session.name, dark=dark)
@@ -372,7 +367,7 @@ def _charts(shown: MapView, colour: str, query: map_query.Query | None, path: se
         figures.with_users(figure, path.users.places, path.users.names, dark=dark)
     titles: dict[str, str] = {}
     if overlay is not None:
-        titles = map_query.titles(shown, overlay)
+        titles = map_query.titles(map_view, overlay)
         figures.with_overlay(figure, overlay, titles, dark=dark)
     if plain:
         figure = figures.without_webgl(figure)
@@ -382,79 +377,81 @@ def _charts(shown: MapView, colour: str, query: map_query.Query | None, path: se
         config=CONFIG,
         on_select="rerun",
         selection_mode=("lasso", "box"),
-        alt=f"{len(made.keys):,} documents laid out by their neighbourhoods",
+        alt=f"{len(map_.keys):,} documents laid out by their neighbourhoods",
     )
-    if made.request.dimensions == 2:
+    if map_.request.dimensions == 2:
         st.caption(
             "Drag to move, wheel to zoom; lasso or box (top right) to select"
             + (": a region of this density picture is drawn point by point below." if many else ".")
         )
     if overlay is not None:
-        map_query.table(shown, overlay, titles)
-    chosen = region.places(event, made, many)
-    region.view(shown, chosen, many)
+        map_query.table(map_view, overlay, titles)
+    chosen = region.places(event, map_, many)
+    region.view(map_view, chosen, many)
 
 
-def _base(shown: MapView, colour: str) -> go.Figure:
+def _base(map_view: MapView, colour: str) -> go.Figure:
     """The documents. Kept in this tab, since making the figure takes longer than all that lies upon it."""
-    made, dark = shown.made, state.dark()
-    name = (shown.key, colour, dark, int(time.time() // _KEPT_S))
-    held = st.session_state.get(_FIGURE)
-    if held is not None and held.name == name and colour != TTL:
-        held.figure.data = held.figure.data[: held.traces]  # without the last run's query and path
-        return held.figure
-    flat = made.request.dimensions == 2
-    if (colour == DENSITY and flat) or len(made.keys) > (figures.SVG_POINTS if flat else figures.POINTS):
-        figure = figures.density(made.xy, dark=dark)
+    map_, dark = map_view.made, state.dark()
+    name = (map_view.key, colour, dark, int(time.time() // _KEPT_S))
+    last_figure = st.session_state.get(_FIGURE)
+    if last_figure is not None and last_figure.name == name and colour != TTL:
+        last_figure.figure.data = last_figure.figure.data[
+            : last_figure.traces
+        ]  # without the last run's query and path
+        return last_figure.figure
+    flat = map_.request.dimensions == 2
+    if (colour == DENSITY and flat) or len(map_.keys) > (figures.SVG_POINTS if flat else figures.POINTS):
+        figure = figures.density(map_.xy, dark=dark)
     else:
-        figure = figures.points(made.xy, colouring(shown, colour), shown.labels, dark=dark)
+        figure = figures.points(map_.xy, colouring(map_view, colour), map_view.labels, dark=dark)
     st.session_state[_FIGURE] = _Held(name, figure, len(figure.data))
     return figure
 
 
-def colouring(shown: MapView, colour: str) -> Colouring:
+def colouring(map_view: MapView, colour: str) -> Colouring:
     """What the colours say."""
-    made = shown.made
-    if colour == KEPT and made.quality is not None:
-        return Colouring("kept neighbours", numbers=made.quality.kept.astype(np.float64))
+    map_ = map_view.made
+    if colour == KEPT and map_.quality is not None:
+        return Colouring("kept neighbours", numbers=map_.quality.kept.astype(np.float64))
     if colour == TTL:
-        return Colouring("TTL, s", numbers=map_cached.ttls(*shown.key, made))
+        return Colouring("TTL, s", numbers=map_cached.ttls(*map_view.key, map_))
     if colour == DENSITY:  # the shade under the points tells it
-        return Colouring("", [""] * len(made.keys))
+        return Colouring("", [""] * len(map_.keys))
     if colour == CLUSTERS:
-        names = np.array([*made.names, figures.BETWEEN], dtype=object)
+        names = np.array([*map_.names, figures.BETWEEN], dtype=object)
         return Colouring(
-            "clusters", names[made.labels].tolist() if len(made.labels) else [""] * len(made.keys)
+            "clusters", names[map_.labels].tolist() if len(map_.labels) else [""] * len(map_.keys)
         )
-    if shown.info.field(colour).kind == "TAG":
-        held = map_cached.tag_values(*shown.key, colour, shown.info, made)
-        return Colouring(colour, [values[0] if values else "" for values in held])
-    values = map_cached.values(*shown.key, colour, shown.info, made)
-    if shown.info.field(colour).kind == "NUMERIC":
+    if map_view.info.field(colour).kind == "TAG":
+        tags = map_cached.tag_values(*map_view.key, colour, map_view.info, map_)
+        return Colouring(colour, [values[0] if values else "" for values in tags])
+    values = map_cached.values(*map_view.key, colour, map_view.info, map_)
+    if map_view.info.field(colour).kind == "NUMERIC":
         return Colouring(
             colour, numbers=pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(np.float64)
         )
     return Colouring(colour, values)
 
 
-def _files(shown: MapView) -> None:
+def _files(map_view: MapView) -> None:
     """Coordinates with keys and parameters."""
-    made = shown.made
-    names = ("x", "y", "z")[: made.xy.shape[1]]
-    table = pd.DataFrame({"key": [line(k, 300) for k in made.keys]})
-    if len(made.keys) <= figures.POINTS:  # of more, the titles would take as long to read as the vectors
-        table["title"] = shown.titles
+    map_ = map_view.made
+    names = ("x", "y", "z")[: map_.xy.shape[1]]
+    table = pd.DataFrame({"key": [line(k, 300) for k in map_.keys]})
+    if len(map_.keys) <= figures.POINTS:  # of more, the titles would take as long to read as the vectors
+        table["title"] = map_view.titles
     for i, name in enumerate(names):
-        table[name] = made.xy[:, i]
-    if len(made.labels):
-        table["cluster"] = [made.names[label] if label >= 0 else "" for label in made.labels.tolist()]
-    if made.quality is not None:
-        table["kept"] = made.quality.kept
+        table[name] = map_.xy[:, i]
+    if len(map_.labels):
+        table["cluster"] = [map_.names[label] if label >= 0 else "" for label in map_.labels.tolist()]
+    if map_.quality is not None:
+        table["kept"] = map_.quality.kept
     st.dataframe(table.head(1_000), hide_index=True, key="map.files")
     if len(table) > 1_000:
         st.caption(f"The first 1,000 of {len(table):,} rows; the files hold all.")
-    parts.export(table, "map", shown.about, key="map.export")
-    request = made.request
+    parts.export(table, "map", map_view.about, key="map.export")
+    request = map_.request
     st.markdown("##### The same with Python")
     parts.code_block(
         "from memdb.cluster.client import connect\nfrom memdb.cluster.find import find_target\n"

@@ -58,33 +58,33 @@ def painted(colouring: Colouring, *, dark: bool) -> Shades:
 
 
 def _ranges(numbers: NDArray[np.float64], colours: Palette) -> Shades:
-    known = np.isfinite(numbers)
+    finite = np.isfinite(numbers)
     codes = np.zeros(len(numbers), np.uint8)
     categories: list[Category] = []
-    if known.any():
-        edges = np.unique(np.quantile(numbers[known], np.linspace(0, 1, len(_STEPS) + 1)))
+    if finite.any():
+        edges = np.unique(np.quantile(numbers[finite], np.linspace(0, 1, len(_STEPS) + 1)))
         parts = max(1, len(edges) - 1)
-        codes[known] = np.clip(np.searchsorted(edges, numbers[known], side="right") - 1, 0, parts - 1)
-        counts = np.bincount(codes[known], minlength=parts)
+        codes[finite] = np.clip(np.searchsorted(edges, numbers[finite], side="right") - 1, 0, parts - 1)
+        counts = np.bincount(codes[finite], minlength=parts)
         tones = np.linspace(0, len(_STEPS) - 1, parts).round().astype(int)
         for part, (count, tone) in enumerate(zip(counts.tolist(), tones.tolist(), strict=True)):
             low, high = edges[part], edges[min(part + 1, len(edges) - 1)]
             words = f"{low:g}" if low == high else f"{low:g} to {high:g}"
             categories.append(Category(f"{words} ({count:,})", _STEPS[tone]))
-    if not known.all():
-        codes[~known] = len(categories)
-        categories.append(Category(f"no value ({int((~known).sum()):,})", colours.quiet, faint=True))
+    if not finite.all():
+        codes[~finite] = len(categories)
+        categories.append(Category(f"no value ({int((~finite).sum()):,})", colours.quiet, faint=True))
     return Shades(codes, tuple(categories))
 
 
-def labels(plane: Floats, made: Map) -> list[Label]:
+def labels(plane: Floats, map_: Map) -> list[Label]:
     """The names of the clusters and of finer ones, each where its points (of the plane, (n, 2)) lie densest.
 
     A finer one that is called like one before it is left out: it would say the same twice.
     """
     named: list[Label] = []
     for level, (places, names) in enumerate(
-        ((made.labels, made.names), *((fine.labels, fine.names) for fine in made.finer))
+        ((map_.labels, map_.names), *((fine.labels, fine.names) for fine in map_.finer))
     ):
         before = {label.text for label in named}
         order = np.argsort(places, kind="stable")

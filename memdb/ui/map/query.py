@@ -30,7 +30,7 @@ class Query:
     own_key: str = ""
 
 
-def ask(shown: MapView) -> Query | None:
+def ask(map_view: MapView) -> Query | None:
     """The field; a key of the index is a document, anything else a question."""
     typed = st.text_input(
         "On the map",
@@ -42,27 +42,29 @@ def ask(shown: MapView) -> Query | None:
     ).strip()
     if not typed:
         return None
-    made = shown.made
-    with parts.errors_shown(shown.target):
-        prefixes = shown.info.prefixes or ("",)
-        if typed in made.keys or (any(p and typed.startswith(p) for p in prefixes) and " " not in typed):
-            raw = search.document_vector(cached.client(shown.target), shown.info, made.request.field, typed)
-            return Query(typed, np.asarray(prepared(raw[None, :], made.metric)[0]), typed)
-        embedded = model.choose(shown.target, shown.info, made.request.field).ask(typed)
+    map_ = map_view.made
+    with parts.errors_shown(map_view.target):
+        prefixes = map_view.info.prefixes or ("",)
+        if typed in map_.keys or (any(p and typed.startswith(p) for p in prefixes) and " " not in typed):
+            raw = search.document_vector(
+                cached.client(map_view.target), map_view.info, map_.request.field, typed
+            )
+            return Query(typed, np.asarray(prepared(raw[None, :], map_.metric)[0]), typed)
+        embedded = model.choose(map_view.target, map_view.info, map_.request.field).ask(typed)
         model.spent(embedded)
-        return Query(typed, np.asarray(prepared(embedded.vectors, made.metric)[0]))
+        return Query(typed, np.asarray(prepared(embedded.vectors, map_.metric)[0]))
     return None
 
 
-def live(shown: MapView, query: Query | None) -> Overlay | None:
+def live(map_view: MapView, query: Query | None) -> Overlay | None:
     """K and EF_RUNTIME, and the index asked with them."""
     if query is None:
         return None
-    points = shown.vectors
+    points = map_view.vectors
     if points is None:
         st.caption("The vectors of this map are not kept any more: draw it again to lay a query over it.")
         return None
-    made, params = shown.made, shown.info.vector_field(shown.made.request.field)[1]
+    map_, params = map_view.made, map_view.info.vector_field(map_view.made.request.field)[1]
     left, middle, right = st.columns([1, 1.2, 3], vertical_alignment="center")
     k = int(
         left.number_input("K", min_value=1, max_value=100, value=10, key="map.k", bind="query-params") or 10
@@ -70,17 +72,17 @@ def live(shown: MapView, query: Query | None) -> Overlay | None:
     ef: int | None = None
     if params.has_ef:
         with middle:
-            ef = ef_input(shown.target, "map.ef", 40)
-    condition = region.condition_of(made.request)
-    client = cached.client(shown.target)
+            ef = ef_input(map_view.target, "map.ef", 40)
+    condition = region.condition_of(map_.request)
+    client = cached.client(map_view.target)
     try:
         near = overlay.exact(
-            client, shown.info, made.request.field, query.vector, k, condition, query.own_key
+            client, map_view.info, map_.request.field, query.vector, k, condition, query.own_key
         )
         laid = overlay.overlay(
             client,
-            shown.info,
-            made,
+            map_view.info,
+            map_,
             points,
             query.vector,
             near,
@@ -90,7 +92,7 @@ def live(shown: MapView, query: Query | None) -> Overlay | None:
             own_key=query.own_key,
         )
     except MemDBError as exc:
-        parts.show_error(exc, shown.target)
+        parts.show_error(exc, map_view.target)
         return None
     counts = {kind: sum(m.kind == kind for m in laid.marks) for kind in MEANING}
     right.markdown(
@@ -102,21 +104,21 @@ def live(shown: MapView, query: Query | None) -> Overlay | None:
     return laid
 
 
-def titles(shown: MapView, laid: Overlay) -> dict[str, str]:
+def titles(map_view: MapView, laid: Overlay) -> dict[str, str]:
     """Names of the neighbours."""
-    return cached.titles(shown.target, shown.info, [m.key for m in laid.marks])
+    return cached.titles(map_view.target, map_view.info, [m.key for m in laid.marks])
 
 
-def title(shown: MapView, key: str) -> str:
+def title(map_view: MapView, key: str) -> str:
     """What one document is called; its key where it cannot be asked."""
     try:
-        named = cached.titles(shown.target, shown.info, [key])
+        named = cached.titles(map_view.target, map_view.info, [key])
     except MemDBError:
         return line(key, 80)
     return line(named.get(key) or key, 80)
 
 
-def table(shown: MapView, laid: Overlay, names: dict[str, str]) -> None:
+def table(map_view: MapView, laid: Overlay, names: dict[str, str]) -> None:
     """The neighbours as rows, and the command."""
     with st.expander("The neighbours, and the command"):  # a label that changes would close it
         rows = pd.DataFrame(
@@ -134,5 +136,5 @@ def table(shown: MapView, laid: Overlay, names: dict[str, str]) -> None:
         st.dataframe(rows, hide_index=True, key="map.neighbours")
         for kind, words in MEANING.items():
             st.caption(f"{code(kind)} {markdown(words.partition(': ')[2])}")
-        parts.export(rows, "neighbours", shown.about, key="map.neighbours_file")
-        parts.code_block(laid.result.command.redis_cli(shown.target), "bash")
+        parts.export(rows, "neighbours", map_view.about, key="map.neighbours_file")
+        parts.code_block(laid.result.command.redis_cli(map_view.target), "bash")

@@ -41,11 +41,11 @@ NOTHING: Places = np.empty(0, np.intp)
 QUERIES = 200  # documents of a region that ask for their neighbours
 
 
-def places(event: Any, made: Any, many: bool) -> Places:
+def places(event: Any, map_: Any, many: bool) -> Places:
     """The places (m,) of the selected points; of a density picture all that lie in the box or lasso."""
     selection = getattr(event, "selection", None) or {}
     if many:
-        return _inside(selection, made.xy)
+        return _inside(selection, map_.xy)
     chosen = {
         int(point["customdata"])
         for point in selection.get("points", ())
@@ -56,24 +56,24 @@ def places(event: Any, made: Any, many: bool) -> Places:
         for point in selection.get("points", ())
         if isinstance(point.get("customdata"), list) and point["customdata"]
     }
-    return np.array(sorted(i for i in chosen if i < len(made.keys)), dtype=np.intp)
+    return np.array(sorted(i for i in chosen if i < len(map_.keys)), dtype=np.intp)
 
 
-def view(shown: MapView, chosen: Places, many: bool) -> None:
+def view(map_view: MapView, chosen: Places, many: bool) -> None:
     """Everything about a selection, the places (m,) of its points."""
     if not len(chosen):
         st.caption(
             ":material/select: Nothing is selected. A lasso around a group shows what it has in common."
         )
         return
-    made = shown.made
+    map_ = map_view.made
     st.markdown(f"##### {markdown(counted(len(chosen), 'document'))} selected")
     if many:
         part = chosen if len(chosen) <= figures.POINTS else chosen[:: len(chosen) // figures.POINTS + 1]
-        labels = shown.labels
+        labels = map_view.labels
         st.plotly_chart(
             figures.points(
-                made.xy[part],
+                map_.xy[part],
                 Colouring("", ["selected"] * len(part)),
                 [labels[i] for i in part],
                 dark=state.dark(),
@@ -83,7 +83,7 @@ def view(shown: MapView, chosen: Places, many: bool) -> None:
             config={**charts.PLAIN, "scrollZoom": True},
             alt="The selected region, point by point",
         )
-    in_common = _traits(shown, chosen)
+    in_common = _traits(map_view, chosen)
     left, right = st.columns([1, 1], gap="medium")
     with left:
         st.markdown("**What sets them apart**")
@@ -113,39 +113,39 @@ def view(shown: MapView, chosen: Places, many: bool) -> None:
         else:
             st.caption(
                 "No value is more frequent here than elsewhere."
-                if len(chosen) < len(made.keys)
+                if len(chosen) < len(map_.keys)
                 else "All documents of the map are selected: there are no others to compare them with."
             )
-        _ways_on(shown, chosen, in_common)
+        _ways_on(map_view, chosen, in_common)
     with right:
         st.markdown("**The documents**")
-        table = pd.DataFrame({"key": [line(made.keys[i], 200) for i in chosen]})
-        if len(made.keys) <= figures.POINTS:
-            titles = shown.titles
+        table = pd.DataFrame({"key": [line(map_.keys[i], 200) for i in chosen]})
+        if len(map_.keys) <= figures.POINTS:
+            titles = map_view.titles
             table.insert(0, "document", [titles[i] for i in chosen])
-        if len(made.labels):
-            table["cluster"] = [made.names[made.labels[i]] if made.labels[i] >= 0 else "" for i in chosen]
-        if made.quality is not None:
-            table["kept"] = made.quality.kept[chosen]
+        if len(map_.labels):
+            table["cluster"] = [map_.names[map_.labels[i]] if map_.labels[i] >= 0 else "" for i in chosen]
+        if map_.quality is not None:
+            table["kept"] = map_.quality.kept[chosen]
         st.dataframe(table.head(ROWS), hide_index=True, key="map.selected", height=260)
         if len(table) > ROWS:
             st.caption(f"The first {ROWS} of {len(table):,}; the files hold all.")
-        parts.export(table, "selection", {**shown.about, "selected": len(chosen)}, key="map.selection")
-    _stands_for(shown, chosen)
-    _recall(shown, chosen)
+        parts.export(table, "selection", {**map_view.about, "selected": len(chosen)}, key="map.selection")
+    _stands_for(map_view, chosen)
+    _recall(map_view, chosen)
 
 
-def _stands_for(shown: MapView, chosen: Places) -> None:
+def _stands_for(map_view: MapView, chosen: Places) -> None:
     """Typical and odd documents, and copies: by the vectors, not by the map."""
-    points = shown.vectors
+    points = map_view.vectors
     if points is None or len(chosen) < 2:
         return
-    here = inside(points, shown.made.metric, chosen)
-    keys = [shown.made.keys[i] for i in (*here.typical, *here.odd, *(g[0] for g in here.copies[:5]))]
-    names = cached.titles(shown.target, shown.info, keys)
+    here = inside(points, map_view.made.metric, chosen)
+    keys = [map_view.made.keys[i] for i in (*here.typical, *here.odd, *(g[0] for g in here.copies[:5]))]
+    names = cached.titles(map_view.target, map_view.info, keys)
 
     def named(places: Iterable[int]) -> str:
-        return "; ".join(line(names.get(key) or key, 60) for key in (shown.made.keys[i] for i in places))
+        return "; ".join(line(names.get(key) or key, 60) for key in (map_view.made.keys[i] for i in places))
 
     rows = [{"what": "typical: nearest to the middle", "documents": named(here.typical)}]
     if len(here.odd):
@@ -175,45 +175,47 @@ class _Part:
 
 
 def _traits(whole: MapView, chosen: Places) -> tuple[Trait, ...]:
-    shown: MapView | _Part = whole
-    made, info = shown.made, shown.info
-    if len(made.keys) > figures.POINTS:  # as many of both sides as are read at once
+    map_view: MapView | _Part = whole
+    map_, info = map_view.made, map_view.info
+    if len(map_.keys) > figures.POINTS:  # as many of both sides as are read at once
         rng = np.random.default_rng(0)
-        rest = np.setdiff1d(np.arange(len(made.keys)), chosen)
+        rest = np.setdiff1d(np.arange(len(map_.keys)), chosen)
         parts = [rng.choice(side, min(len(side), COMPARED), replace=False) for side in (chosen, rest)]
         some = np.concatenate(parts)
-        part = replace(made, keys=tuple(made.keys[i] for i in some))
+        part = replace(map_, keys=tuple(map_.keys[i] for i in some))
         digest = hashlib.blake2b(some.tobytes(), digest_size=8).hexdigest()
-        where = (whole.target, f"{made.state} {digest}", made.request)
-        shown, made, chosen = _Part(where, info, part), part, np.arange(len(parts[0]))
-    tags = {f.name: map_cached.tag_values(*shown.key, f.name, info, made) for f in info.of_kind("TAG")[:6]}
-    numbers = {f.name: map_cached.values(*shown.key, f.name, info, made) for f in info.of_kind("NUMERIC")[:4]}
-    return traits(tags, numbers, shown.titles, chosen)
+        where = (whole.target, f"{map_.state} {digest}", map_.request)
+        map_view, map_, chosen = _Part(where, info, part), part, np.arange(len(parts[0]))
+    tags = {f.name: map_cached.tag_values(*map_view.key, f.name, info, map_) for f in info.of_kind("TAG")[:6]}
+    numbers = {
+        f.name: map_cached.values(*map_view.key, f.name, info, map_) for f in info.of_kind("NUMERIC")[:4]
+    }
+    return traits(tags, numbers, map_view.titles, chosen)
 
 
-def _ways_on(shown: MapView, chosen: Places, in_common: tuple[Trait, ...]) -> None:
-    made = shown.made
-    spots = made.xy[chosen]
-    middle = made.keys[chosen[np.argmin(((spots - spots.mean(axis=0)) ** 2).sum(axis=1))]]
+def _ways_on(map_view: MapView, chosen: Places, in_common: tuple[Trait, ...]) -> None:
+    map_ = map_view.made
+    spots = map_.xy[chosen]
+    middle = map_.keys[chosen[np.argmin(((spots - spots.mean(axis=0)) ** 2).sum(axis=1))]]
     with st.container(horizontal=True):
         st.page_link(
             frame.link("search"),
             label="The middle one in Search",
             icon=":material/search:",
             query_params={
-                state.INDEX: state.index_in_link(shown.info.name),
+                state.INDEX: state.index_in_link(map_view.info.name),
                 "search.by": "Document",
                 "search.key": middle,
             },
         )
-        tag = next((t for t in in_common if _is_tag(shown.info.fields, t.field) and t.inside > 0.3), None)
+        tag = next((t for t in in_common if _is_tag(map_view.info.fields, t.field) and t.inside > 0.3), None)
         if tag is not None:
             st.page_link(
                 frame.link("search"),
                 label=f"Search within {markdown(tag.field, 20)} = {markdown(tag.value, 24)}",
                 icon=":material/filter_alt:",
                 query_params={
-                    state.INDEX: state.index_in_link(shown.info.name),
+                    state.INDEX: state.index_in_link(map_view.info.name),
                     "search.by": "Document",
                     "search.key": middle,
                     f"search.f.{tag.field}": tag.value,
@@ -225,9 +227,9 @@ def _is_tag(fields: tuple[Field, ...], name: str) -> bool:
     return any(f.name == name and f.kind == "TAG" for f in fields)
 
 
-def _recall(shown: MapView, chosen: Places) -> None:
+def _recall(map_view: MapView, chosen: Places) -> None:
     """Recall of this region, measured on some of its documents against the map's exact graph."""
-    points = shown.vectors
+    points = map_view.vectors
     left, right = st.columns([1, 2.6], vertical_alignment="center")
     if not left.button(
         "Recall of this region", icon=":material/speed:", key="map.recall", disabled=points is None
@@ -237,14 +239,14 @@ def _recall(shown: MapView, chosen: Places) -> None:
     if points is None:
         return
     ef = int(st.session_state.get("map.ef") or 40)
-    inside, outside = chosen, np.setdiff1d(np.arange(len(shown.made.keys)), chosen)
+    inside, outside = chosen, np.setdiff1d(np.arange(len(map_view.made.keys)), chosen)
     rng = np.random.default_rng(0)
     rows = []
     for name, part in (("this region", inside), ("the rest of the map", outside)):
         if len(part):
-            asked = rng.choice(part, min(QUERIES, len(part)), replace=False)
+            sampled = rng.choice(part, min(QUERIES, len(part)), replace=False)
             with st.spinner("Asking the index …"):
-                recalls = measured(shown, points, asked, ef)
+                recalls = measured(map_view, points, sampled, ef)
             likely = intervals.mean(recalls)
             rows.append(
                 {
@@ -256,37 +258,42 @@ def _recall(shown: MapView, chosen: Places) -> None:
                 }
             )
     right.dataframe(pd.DataFrame(rows), hide_index=True, key="map.recalls")
-    st.session_state[state.REGION] = tuple(shown.made.keys[i] for i in inside)
+    st.session_state[state.REGION] = tuple(map_view.made.keys[i] for i in inside)
     right.page_link(
         frame.link("recall"),
         label="Tune with these documents as queries",
         icon=":material/tune:",
-        query_params={state.INDEX: state.index_in_link(shown.info.name), "recall.by": "Selected on the map"},
+        query_params={
+            state.INDEX: state.index_in_link(map_view.info.name),
+            "recall.by": "Selected on the map",
+        },
     )
 
 
-def measured(shown: MapView, points: Floats, queries: Places, ef: int, k: int = 10) -> NDArray[np.float64]:
+def measured(map_view: MapView, points: Floats, queries: Places, ef: int, k: int = 10) -> NDArray[np.float64]:
     """Recall@k (m,) of the live index for m of the points (n, d), each left out of its own neighbours."""
-    made, client = shown.made, cached.client(shown.target)
-    condition = condition_of(made.request)
-    field, params = shown.info.vector_field(made.request.field)
+    map_, client = map_view.made, cached.client(map_view.target)
+    condition = condition_of(map_.request)
+    field, params = map_view.info.vector_field(map_.request.field)
     ef_runtime = ef if params.has_ef else None
-    keys = [made.keys[i] for i in queries]
+    keys = [map_.keys[i] for i in queries]
     sent = distance.as_sent(points[list(queries)], params.type)
     truth = nearest(
-        documents(client, shown.info, field.name, condition),
+        documents(client, map_view.info, field.name, condition),
         sent,
         k,
-        made.metric,
+        map_.metric,
         excluded=keys,
     )
     returned = []
-    under = Membership(client, shown.info, condition)
+    under = Membership(client, map_view.info, condition)
     for vector, own in zip(sent, keys, strict=True):
-        request = KnnRequest(shown.info.name, vector_param(vector), field.name, k + 1, ef_runtime, condition)
-        hits = knn(client, request, shown.info, under=under).keys
+        request = KnnRequest(
+            map_view.info.name, vector_param(vector), field.name, k + 1, ef_runtime, condition
+        )
+        hits = knn(client, request, map_view.info, under=under).keys
         returned.append([key for key in hits if key != own][:k])
-    verdicts = judge(client, shown.info, field.name, sent, returned, truth.keys, truth.distances, under)
+    verdicts = judge(client, map_view.info, field.name, sent, returned, truth.keys, truth.distances, under)
     return np.array([verdict.recall for verdict in verdicts])
 
 

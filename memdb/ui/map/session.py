@@ -51,17 +51,17 @@ class Path:
     users: Users | None = None
 
 
-def choose(shown: MapView) -> Path:
+def choose(map_view: MapView) -> Path:
     """Widgets in a popover; what they chose, placed on the map without laying out again."""
     with st.popover("Sessions", icon=":material/route:", width="stretch"):
-        chosen_model = model.current(shown.target, shown.info, shown.made.request.field)
+        chosen_model = model.current(map_view.target, map_view.info, map_view.made.request.field)
         try:
-            format_ = _format(shown)
-            listed, _ = cached.session_page(shown.target, format_, SessionFilter(), "", 50, 0)
+            format_ = _format(map_view)
+            listed, _ = cached.session_page(map_view.target, format_, SessionFilter(), "", 50, 0)
         except NotAllowed as exc:  # the map itself needs none of it
             st.caption(f":material/lock: {markdown(str(exc), 300)}")
             return Path()
-        here = _stored_here(shown, format_)
+        here = _stored_here(map_view, format_)
         if here:
             st.caption("These turns are documents of this index: each stands where its stored vector is.")
         elif chosen_model.choice is None:
@@ -92,17 +92,19 @@ def choose(shown: MapView) -> Path:
     if chosen:
         with parts.errors_shown():
             session = (
-                _stored(shown, format_, chosen) if here else _turns(shown, format_, chosen_model, chosen)
+                _stored(map_view, format_, chosen)
+                if here
+                else _turns(map_view, format_, chosen_model, chosen)
             )
     if with_users:
         names = sorted({s.user_id for s in listed.sessions if s.user_id and s.user_id.isprintable()})[:USERS]
-        users = _users(shown, names)
+        users = _users(map_view, names)
     return Path(session, users)
 
 
-def _format(shown: MapView) -> Format:
+def _format(map_view: MapView) -> Format:
     """How the sessions are stored: the article's where there are such, else what there is most of."""
-    there = formats_there(shown.target) or (ARTICLE,)
+    there = formats_there(map_view.target) or (ARTICLE,)
     tokens = [format_.token for format_ in there]
     if len(tokens) == 1:
         return there[0]
@@ -119,62 +121,64 @@ def _format(shown: MapView) -> Format:
     return next((format_ for format_ in there if format_.token == token), there[usual])
 
 
-def _stored_here(shown: MapView, format_: Format) -> bool:
+def _stored_here(map_view: MapView, format_: Format) -> bool:
     """Whether the turns of a format are documents of the map's index, and have their places already."""
-    stored = stored_vectors(shown.target, format_, 0)
-    field = shown.info.vector_field(shown.made.request.field)[0].name
+    stored = stored_vectors(map_view.target, format_, 0)
+    field = map_view.info.vector_field(map_view.made.request.field)[0].name
     return (
         stored is not None
         and stored.info is not None
         and (stored.info.name, stored.field)
         == (
-            shown.info.name,
+            map_view.info.name,
             field,
         )
     )
 
 
-def _stored(shown: MapView, format_: Format, session_id: str) -> Turns | None:
+def _stored(map_view: MapView, format_: Format, session_id: str) -> Turns | None:
     """The turns of a session by the vectors stored beside them."""
-    opened = cached.session(shown.target, format_, session_id.strip(), 0)
-    points = shown.vectors
-    field = shown.info.vector_field(shown.made.request.field)[0].name
+    opened = cached.session(map_view.target, format_, session_id.strip(), 0)
+    points = map_view.vectors
+    field = map_view.info.vector_field(map_view.made.request.field)[0].name
     keys = opened.keys[-TURNS:]
-    block = vectors_of(cached.client(shown.target), shown.info, field, keys)
+    block = vectors_of(cached.client(map_view.target), map_view.info, field, keys)
     if block is None or points is None or len(opened.keys) != len(opened.session.turns):
         st.caption("No turn of this session has a stored vector.")
         return None
     block = block.single()
-    said = dict(zip(keys, opened.session.turns[-TURNS:], strict=True))
-    told = tuple(privacy.text(shown.target, said[key].line) for key in block.keys)
-    vectors = prepared(np.asarray(block.vectors, dtype=np.float32), shown.made.metric)
-    return Turns(session_id, told, layout.place(vectors, points, shown.made.xy, shown.made.metric))
+    turn_of = dict(zip(keys, opened.session.turns[-TURNS:], strict=True))
+    lines = tuple(privacy.text(map_view.target, turn_of[key].line) for key in block.keys)
+    vectors = prepared(np.asarray(block.vectors, dtype=np.float32), map_view.made.metric)
+    return Turns(session_id, lines, layout.place(vectors, points, map_view.made.xy, map_view.made.metric))
 
 
-def _turns(shown: MapView, format_: Format, chosen: ModelChoice, session_id: str) -> Turns | None:
-    session = cached.session(shown.target, format_, session_id.strip(), 0).session
+def _turns(map_view: MapView, format_: Format, chosen: ModelChoice, session_id: str) -> Turns | None:
+    session = cached.session(map_view.target, format_, session_id.strip(), 0).session
     texts = [
         t.content
         for t in session.turns
         if (side(t.role) == "user" or t.role == "memory") and t.content.strip()
     ][-TURNS:]
-    points = shown.vectors
+    points = map_view.vectors
     if not texts or points is None:
         st.caption("This session holds nothing that a user said.")
         return None
-    vectors = prepared(chosen.ask(*texts).vectors, shown.made.metric)
-    told = tuple(privacy.text(shown.target, text) for text in texts)
-    return Turns(session_id, told, layout.place(vectors, points, shown.made.xy, shown.made.metric))
+    vectors = prepared(chosen.ask(*texts).vectors, map_view.made.metric)
+    shown_texts = tuple(privacy.text(map_view.target, text) for text in texts)
+    return Turns(
+        session_id, shown_texts, layout.place(vectors, points, map_view.made.xy, map_view.made.metric)
+    )
 
 
-def _users(shown: MapView, names: list[str]) -> Users | None:
-    points = shown.vectors
+def _users(map_view: MapView, names: list[str]) -> Users | None:
+    points = map_view.vectors
     if points is None:
         return None
     preferences: list[tuple[str, Floats]] = []
     for name in names:
         try:
-            record = cached.user_record(shown.target, formats.printable_id(name), 0)
+            record = cached.user_record(map_view.target, formats.printable_id(name), 0)
         except MemDBError:
             continue  # a user without a record has no preference to show
         if record.vector is not None and record.vector.shape == points.shape[1:]:
@@ -182,7 +186,8 @@ def _users(shown: MapView, names: list[str]) -> Users | None:
     if not preferences:
         st.caption("None of the first users found has a preference vector.")
         return None
-    vectors = prepared(np.stack([vector for _, vector in preferences]), shown.made.metric)
+    vectors = prepared(np.stack([vector for _, vector in preferences]), map_view.made.metric)
     return Users(
-        tuple(n for n, _ in preferences), layout.place(vectors, points, shown.made.xy, shown.made.metric)
+        tuple(n for n, _ in preferences),
+        layout.place(vectors, points, map_view.made.xy, map_view.made.metric),
     )

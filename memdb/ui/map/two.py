@@ -27,32 +27,32 @@ INDEX, EARLIER = "Another index", "This index, earlier"
 _CANVAS = "map.two.canvas"
 
 
-def view(shown: MapView) -> None:
+def view(map_view: MapView) -> None:
     """What to hold against the map's documents, the job, and what came of it."""
-    chosen = _choice(shown)
+    chosen = _choice(map_view)
     if chosen is None:
         return
     other, request, age = chosen
-    about = (shown.made.request, request, age)
+    about = (map_view.made.request, request, age)
     running = COMPARING.current() is not None
     parts.start_button(
         "Compare",
         _start,
-        (shown.target, shown.info, shown.made.request, other, request, age),
+        (map_view.target, map_view.info, map_view.made.request, other, request, age),
         icon=":material/compare:",
         key="map.two.draw",
         disabled=running,
     )
     if COMPARING.watch():
         return
-    job = COMPARING.outcome(shown.target, "Cancelled: nothing was compared.", about)
+    job = COMPARING.outcome(map_view.target, "Cancelled: nothing was compared.", about)
     if job is not None and job.result is not None:
-        _result(shown, job.result, age)
+        _result(map_view, job.result, age)
 
 
-def _choice(shown: MapView) -> tuple[IndexInfo, MapRequest, int] | None:
+def _choice(map_view: MapView) -> tuple[IndexInfo, MapRequest, int] | None:
     """The index, what is drawn of it, and the age of the kept map; 0 for another index."""
-    request = replace(shown.made.request, dimensions=2)
+    request = replace(map_view.made.request, dimensions=2)
     kind = st.segmented_control(
         "What is held against these documents",
         [INDEX, EARLIER],
@@ -62,24 +62,24 @@ def _choice(shown: MapView) -> tuple[IndexInfo, MapRequest, int] | None:
         bind="query-params",
     )
     if kind == EARLIER:
-        kept = store.earlier(cached.home(), shown.target, request)
-        if not kept:
+        earlier = store.earlier(cached.home(), map_view.target, request)
+        if not earlier:
             st.caption("No map of this index and filter is kept.")
             return None
-        ages = list(range(1, len(kept) + 1))
+        ages = list(range(1, len(earlier) + 1))
         age = st.selectbox(
             "Kept map",
             ages,
-            format_func=lambda n: line(kept[n - 1].words, 120),
+            format_func=lambda n: line(earlier[n - 1].words, 120),
             key="map.two.age",
             bind="query-params",
             help="Each map keeps the vectors of its documents. They are held against the index now.",
         )
-        return shown.info, request, int(age or 1)
+        return map_view.info, request, int(age or 1)
     names = [
         name
-        for name in cached.index_names(shown.target)
-        if name != shown.info.name and _comparable(shown, cached.index_info(shown.target, name))
+        for name in cached.index_names(map_view.target)
+        if name != map_view.info.name and _comparable(map_view, cached.index_info(map_view.target, name))
     ]
     if not names:
         st.caption(
@@ -87,7 +87,7 @@ def _choice(shown: MapView) -> tuple[IndexInfo, MapRequest, int] | None:
         )
         return None
     name = st.selectbox("Index", names, key="map.two.index", bind="query-params", format_func=labels(names))
-    info = cached.index_info(shown.target, str(name))
+    info = cached.index_info(map_view.target, str(name))
     by = "random" if request.by == "stratified" else request.by
     other = replace(
         request,
@@ -101,10 +101,10 @@ def _choice(shown: MapView) -> tuple[IndexInfo, MapRequest, int] | None:
     return info, other, 0
 
 
-def _comparable(shown: MapView, info: IndexInfo) -> bool:
+def _comparable(map_view: MapView, info: IndexInfo) -> bool:
     if not info.of_kind("VECTOR"):
         return False
-    own, params = shown.info.vector_field(shown.made.request.field)[1], info.vector_field()[1]
+    own, params = map_view.info.vector_field(map_view.made.request.field)[1], info.vector_field()[1]
     return (own.dim, own.metric) == (params.dim, params.metric)
 
 
@@ -126,18 +126,18 @@ def _start(
     COMPARING.start(f"Two on one map: {info.name}", work, about=(request, beside, age))
 
 
-def _result(shown: MapView, made: TwoOnOne, age: int) -> None:
-    told = made.difference
+def _result(map_view: MapView, both: TwoOnOne, age: int) -> None:
+    difference = both.difference
     icon = (
         ":material/help:"
-        if told is None
+        if difference is None
         else ":material/trending_up:"
-        if told.beyond_chance
+        if difference.beyond_chance
         else ":material/check:"
     )
-    st.markdown(f"{icon} {markdown(made.words, 2_000)}")
-    _picture(made)
-    for note in made.notes:
+    st.markdown(f"{icon} {markdown(both.words, 2_000)}")
+    _picture(both)
+    for note in both.notes:
         st.caption(f":material/info: {markdown(note, 300)}")
     table = pd.DataFrame(
         [
@@ -150,7 +150,7 @@ def _result(shown: MapView, made: TwoOnOne, age: int) -> None:
                 "share after": region.share_after,
                 "p (Holm)": region.p_value,
             }
-            for region in made.regions
+            for region in both.regions
         ]
     )
     st.markdown("##### Regions")
@@ -168,7 +168,7 @@ def _result(shown: MapView, made: TwoOnOne, age: int) -> None:
     else:
         st.caption("No groups stand out on this map.")
     st.caption(
-        f"“Before” is {markdown(made.names[0], 120)}, “after” {markdown(made.names[1], 120)}. A region is "
+        f"“Before” is {markdown(both.names[0], 120)}, “after” {markdown(both.names[1], 120)}. A region is "
         "new or emptied where one side's share is at most a twentieth of the other's; it grew or shrank "
         "where the shares differ; each beyond chance (Fisher's exact test, corrected for the number of "
         "regions). Regions are groups of this map: another layout may cut them elsewhere. The energy "
@@ -176,42 +176,42 @@ def _result(shown: MapView, made: TwoOnOne, age: int) -> None:
     )
     figures_of = (
         {}
-        if told is None
+        if difference is None
         else {
-            "energy_distance": told.energy,
-            "energy_by_chance": told.energy_by_chance,
-            "p_value": told.p_value,
-            "auc": told.auc,
-            "auc_by_chance": [told.auc_low, told.auc_high],
-            "compared": [told.before, told.after],
-            "permutations": told.permutations,
+            "energy_distance": difference.energy,
+            "energy_by_chance": difference.energy_by_chance,
+            "p_value": difference.p_value,
+            "auc": difference.auc,
+            "auc_by_chance": [difference.auc_low, difference.auc_high],
+            "compared": [difference.before, difference.after],
+            "permutations": difference.permutations,
         }
     )
     parts.export(
         table,
         "two-on-one-map",
-        {"before": made.names[0], "after": made.names[1], **figures_of},
+        {"before": both.names[0], "after": both.names[1], **figures_of},
         key="map.two.file",
     )
-    name = made.request.index
-    how = f"--since {age}" if age else f"--against {made.names[1]}"
-    sample = "all" if made.request.by == "all" else str(made.request.count)
+    name = both.request.index
+    how = f"--since {age}" if age else f"--against {both.names[1]}"
+    sample = "all" if both.request.by == "all" else str(both.request.count)
     parts.code_block(
-        f"memdb map --index {name} {how} --sample {sample} --seed {made.request.seed} --out two.csv", "bash"
+        f"memdb map --index {name} {how} --sample {sample} --seed {both.request.seed} --out two.csv", "bash"
     )
 
 
-def _picture(made: TwoOnOne) -> None:
+def _picture(both: TwoOnOne) -> None:
     """Where each side's documents lie; the legend shows one of them alone."""
-    sides = [f"only {made.names[0]}", "the same in both", f"only {made.names[1]}"]
-    codes = np.where(made.before & made.after, 1, np.where(made.before, 0, 2)).astype(np.uint8)
+    sides = [f"only {both.names[0]}", "the same in both", f"only {both.names[1]}"]
+    codes = np.where(both.before & both.after, 1, np.where(both.before, 0, 2)).astype(np.uint8)
     dark = state.dark()
     if not canvas.possible():
         most = figures.POINTS
         colouring = Colouring("sides", [sides[code] for code in codes[:most].tolist()])
         st.plotly_chart(
             figures.without_webgl(
-                figures.points(made.xy[:most], colouring, [line(k, 60) for k in made.keys[:most]], dark=dark)
+                figures.points(both.xy[:most], colouring, [line(k, 60) for k in both.keys[:most]], dark=dark)
             ),
             key="map.two.chart",
             config=charts.PLAIN,
@@ -225,30 +225,30 @@ def _picture(made: TwoOnOne) -> None:
         canvas.Category(f"{line(text, 60)} ({count:,})", tone, faint=tone == colours.quiet)
         for text, count, tone in zip(sides, counts.tolist(), tones, strict=True)
     ]
-    titles = [line(key, 60) for key in made.keys] if len(made.keys) <= canvas.TITLED else []
-    points = canvas.packed(_CANVAS, made.xy, codes, titles)
+    titles = [line(key, 60) for key in both.keys] if len(both.keys) <= canvas.TITLED else []
+    points = canvas.packed(_CANVAS, both.xy, codes, titles)
     canvas.carry(points, _CANVAS)
     named = [
-        canvas.Label(*painting.densest(points.plane[made.labels == cluster]), line(name, 60), 0)
-        for cluster, name in enumerate(made.clusters)
-        if (made.labels == cluster).any()
+        canvas.Label(*painting.densest(points.plane[both.labels == cluster]), line(name, 60), 0)
+        for cluster, name in enumerate(both.clusters)
+        if (both.labels == cluster).any()
     ]
-    seen = canvas.show(
+    canvas_state = canvas.show(
         points,
         categories,
         key=_CANVAS,
-        view=hashlib.blake2b(made.xy.tobytes(), digest_size=8).hexdigest(),
+        view=hashlib.blake2b(both.xy.tobytes(), digest_size=8).hexdigest(),
         dark=dark,
         alt="Both on one map",
         labels=named,
     )
-    if not seen.drawn:
+    if not canvas_state.drawn:
         canvas.give_up()
         st.rerun()
-    if seen.selected is not None and len(seen.selected):
-        some = seen.selected
-        was, now = int(made.before[some].sum()), int(made.after[some].sum())
+    if canvas_state.selected is not None and len(canvas_state.selected):
+        some = canvas_state.selected
+        was, now = int(both.before[some].sum()), int(both.after[some].sum())
         st.caption(
-            f"Selected: {was:,} before ({was / max(1, int(made.before.sum())):.1%} of that side), "
-            f"{now:,} after ({now / max(1, int(made.after.sum())):.1%})."
+            f"Selected: {was:,} before ({was / max(1, int(both.before.sum())):.1%} of that side), "
+            f"{now:,} after ({now / max(1, int(both.after.sum())):.1%})."
         )

@@ -75,8 +75,8 @@ def view(target: Target, past: Past) -> None:
             key="metrics.clients",
             help="Of maxclients. Ours: the article says only to watch them.",
         )
-        kept = st.form_submit_button("Keep", icon=":material/save:", disabled=role.locked())
-    if kept:
+        pressed = st.form_submit_button("Keep", icon=":material/save:", disabled=role.locked())
+    if pressed:
         _keep(past, Thresholds((free or 0) / 100, (cpu or 0) / 100, (clients or 0) / 100))
     st.caption(
         "Also watched: evictions, rejected connections, replication links, index builds and failures, nodes "

@@ -79,8 +79,8 @@ def view(past: Past, nodes: Sequence[NodeNow], span: tuple[float, float]) -> Non
         config=charts.PLAIN,
         alt="Build progress of each index on each node",
     )
-    done = [e for e in events if e.kind == "build"]
-    for event in done[:5]:
+    ended = [e for e in events if e.kind == "build"]
+    for event in ended[:5]:
         at = pd.to_datetime(event.at, unit="s").strftime("%H:%M:%S")
         st.markdown(
             f":material/flag: {at} UTC · **{markdown(event.name)}** on {markdown(event.node)}: "

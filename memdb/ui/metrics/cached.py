@@ -17,7 +17,7 @@ from memdb.settings import Settings
 from memdb.ui.kit import cached
 from memdb.watch import judge, runner, series
 from memdb.watch.runner import Watcher
-from memdb.watch.series import Measured
+from memdb.watch.series import Measurement
 
 
 @st.cache_resource(show_spinner=False)
@@ -28,8 +28,8 @@ def webhook(url: str) -> Webhook:
 
 @st.cache_resource(max_entries=8, show_spinner=False, on_release=lambda sampler: sampler.stop(wait_s=0.0))
 def _sampler(target: Target, every_s: float, max_bytes: int, url: str) -> Sampler:
-    told = webhook(url) if url else None
-    return Sampler(target, cached.home(), every_s=every_s, max_bytes=max_bytes, webhook=told)
+    notify = webhook(url) if url else None
+    return Sampler(target, cached.home(), every_s=every_s, max_bytes=max_bytes, webhook=notify)
 
 
 def sampler(target: Target) -> Sampler | None:
@@ -78,7 +78,7 @@ def watcher(target: Target) -> Watcher | None:
 
 
 @st.cache_data(ttl="5s", max_entries=8, show_spinner=False)
-def watched(path: Path) -> dict[str, list[Measured]]:
+def watched(path: Path) -> dict[str, list[Measurement]]:
     """The newest measurements of every watch of a history, by its name."""
     return runner.all_rows(path, limit=500)
 
@@ -99,5 +99,5 @@ def standing(target: Target) -> tuple[Alert, ...]:
 def slow_commands(target: Target, address: str) -> tuple[SlowCommand, ...]:
     """The slow log of a node."""
     client = cached.client(target)
-    node = next((known for known in client.nodes() if known.address == address), None)
+    node = next((node for node in client.nodes() if node.address == address), None)
     return () if node is None else slowlog.slow_commands(client, node)

@@ -16,7 +16,7 @@ from memdb.operations.probe import Probe
 from memdb.ui.kit.charts import Palette, palette, styled
 from memdb.ui.kit.live import LiveChart, layered, of_kind, rule
 from memdb.vectors.distance import Doubles
-from memdb.watch.series import Measured
+from memdb.watch.series import Measurement
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 _STROKES = ([1, 0], [6, 3], [2, 2], [6, 2, 2, 2], [10, 4], [10, 3, 2, 3], [1, 0])  # the same in Vega's words
@@ -72,7 +72,7 @@ def over_time(
     rows.append(pd.DataFrame([{"kind": k, "x": x and x * 1_000, "y": y} for k, x, y in marks]))
     titles = list(names.values())
     # SI prefixes for the thousands of a count alone: half a millisecond is 0.5 ms, not 500 m of them.
-    told = "%" if share else ".3~s" if not byte and largest >= _THOUSANDS else ",.4~r"
+    number_format = "%" if share else ".3~s" if not byte and largest >= _THOUSANDS else ",.4~r"
     unit_shown = unit.replace("bytes", name) if byte else unit
     hover = [
         {"field": "name", "title": "figure"},
@@ -104,7 +104,7 @@ def over_time(
         y={
             "type": "quantitative",
             "scale": {"zero": True, "nice": True},
-            "axis": {"title": unit_shown, "format": told, "tickCount": 5},
+            "axis": {"title": unit_shown, "format": number_format, "tickCount": 5},
         },
     )
     return LiveChart(spec, pd.concat(rows, ignore_index=True))
@@ -117,12 +117,12 @@ def _points(times: Doubles, values: Doubles, title: str, kind: str) -> pd.DataFr
 
 def _by_name(titles: Sequence[str], values: Sequence[object], *, legend: bool) -> dict[str, object]:
     chosen = [values[i % len(values)] for i in range(len(titles))]
-    told: dict[str, object] = {"title": None} if legend else {}
+    axis: dict[str, object] = {"title": None} if legend else {}
     return {
         "field": "name",
         "type": "nominal",
         "scale": {"domain": list(titles), "range": chosen},
-        "legend": told or None,
+        "legend": axis or None,
     }
 
 
@@ -137,13 +137,13 @@ def _marks(figure: go.Figure, events: Sequence[Event], colours: Palette) -> None
 def memory_parts(split: MemorySplit, *, dark: bool) -> go.Figure:
     """The parts as bars, largest on top, with the interval of what was sampled."""
     colours = palette(dark)
-    known = sorted((p for p in split.parts if p.bytes), key=lambda p: -(p.bytes or 0.0))
-    values = [p.bytes or 0.0 for p in known]
-    names = [TITLES[p.name] for p in known]
-    within = [p.within_bytes for p in known]
+    parts = sorted((p for p in split.parts if p.bytes), key=lambda p: -(p.bytes or 0.0))
+    values = [p.bytes or 0.0 for p in parts]
+    names = [TITLES[p.name] for p in parts]
+    within = [p.within_bytes for p in parts]
     if split.rest is not None:
         names, values, within = [*names, "Rest"], [*values, split.rest], [*within, None]
-    told = [bytes_text(value) for value in values]
+    sizes = [bytes_text(value) for value in values]
     divisor, unit = byte_unit(max(map(abs, values), default=0.0))
     values = [value / divisor for value in values]
     within = [half and half / divisor for half in within]
@@ -153,7 +153,7 @@ def memory_parts(split: MemorySplit, *, dark: bool) -> go.Figure:
             y=names,
             orientation="h",
             marker_color=[colours.quiet if name == "Rest" else colours.main for name in names],
-            customdata=told,
+            customdata=sizes,
             hovertemplate="%{y}: %{customdata}<extra></extra>",
         )
     )
@@ -222,7 +222,7 @@ def _builds_apart(points: Sequence[BuildPoint]) -> tuple[list[float], list[float
     return times, fractions
 
 
-def recall_trend(rows: Sequence[Measured], *, dark: bool) -> go.Figure:
+def recall_trend(rows: Sequence[Measurement], *, dark: bool) -> go.Figure:
     """Recall of what is watched with its interval, the target, and marks where something changed.
 
     Args:

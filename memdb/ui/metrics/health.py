@@ -30,13 +30,13 @@ def health_line(target: Target, *, page_link: bool = True) -> None:
             return
         past = cached.past(target)
         recalls = [judge.brief(rows) for rows in cached.watched(past.path).values()]
-        seen = health.health(past.nodes(), cached.standing(target), now=time.time(), recalls=recalls)
+        state = health.health(past.nodes(), cached.standing(target), now=time.time(), recalls=recalls)
     except MemDBError as exc:
         st.caption(":material/sensors_off: no metrics", help=markdown(exc.full()))
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(
-            f"{_LOOK[seen.level]} · {' · '.join(markdown(words) for words in seen.words)}", width="content"
+            f"{_LOOK[state.level]} · {' · '.join(markdown(words) for words in state.words)}", width="content"
         )
         if page_link:
             st.page_link(frame.link("metrics"), label="Metrics")

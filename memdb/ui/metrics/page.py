@@ -41,7 +41,7 @@ def draw(target: Target) -> None:
             )
             return
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            shown = st.segmented_control(
+            part = st.segmented_control(
                 "View",
                 VIEWS,
                 default=VIEWS[0],
@@ -76,11 +76,11 @@ def draw(target: Target) -> None:
         pace.again(
             "metrics",
             None if paused else REFRESH[str(every)],
-            lambda slower: _panel(target, str(shown), RANGES[str(span)], chosen, slower),
+            lambda slower: _panel(target, str(part), RANGES[str(span)], chosen, slower),
         )
 
 
-def _panel(target: Target, shown: str, span_s: int, chosen: str, slower: str) -> None:
+def _panel(target: Target, part: str, span_s: int, chosen: str, slower: str) -> None:
     with parts.errors_shown():
         past = cached.past(target)
         nodes = past.nodes()
@@ -88,9 +88,9 @@ def _panel(target: Target, shown: str, span_s: int, chosen: str, slower: str) ->
             st.info("The first samples come within seconds.", icon=":material/hourglass_top:")
             return
         began = time.perf_counter()
-        end = float(st.session_state.get(PAUSED) or _end(nodes, (shown, span_s, chosen)))
+        end = float(st.session_state.get(PAUSED) or _end(nodes, (part, span_s, chosen)))
         _age(target, past, nodes, slower)
-        if shown == VIEWS[0]:
+        if part == VIEWS[0]:
             health_line(target, page_link=False)
         strip(target)
         node = next((n for n in nodes if n.address == chosen), nodes[0])
@@ -102,10 +102,10 @@ def _panel(target: Target, shown: str, span_s: int, chosen: str, slower: str) ->
                 title=f"{markdown(node.address)} does not answer",
                 icon=":material/cloud_off:",
             )
-        known = past.span()
+        span = past.span()
         # A young history fills the chart instead of a corner of it.
-        start = end - span_s if known is None else max(end - span_s, min(known[0], end - _LEAST_S))
-        views.draw(shown, target, past, node, nodes, (start, end))
+        start = end - span_s if span is None else max(end - span_s, min(span[0], end - _LEAST_S))
+        views.draw(part, target, past, node, nodes, (start, end))
         st.session_state[_TOOK] = time.perf_counter() - began
 
 
@@ -114,13 +114,13 @@ def _end(nodes: tuple[NodeNow, ...], view: tuple[str, int, str]) -> float:
 
     Held for some times as long as the last drawing took: a busy machine draws less often.
     """
-    now = time.time()
-    held, drawn_at, of = st.session_state.get(_DRAWN, (0.0, 0.0, ("", 0, "")))
-    if of == view and now - drawn_at < _PAUSE * st.session_state.get(_TOOK, 0.0):
-        return float(held)
+    at = time.time()
+    kept_end, drawn_at, of = st.session_state.get(_DRAWN, (0.0, 0.0, ("", 0, "")))
+    if of == view and at - drawn_at < _PAUSE * st.session_state.get(_TOOK, 0.0):
+        return float(kept_end)
     newest = max(node.at for node in nodes)
-    end = newest if now - newest < _STALE_S else now
-    st.session_state[_DRAWN] = (end, now, view)
+    end = newest if at - newest < _STALE_S else at
+    st.session_state[_DRAWN] = (end, at, view)
     return end
 
 
@@ -221,11 +221,11 @@ def _in_all(nodes: tuple[NodeNow, ...]) -> None:
         st.caption(f":material/cloud_off: {markdown(silent_words(silent))}: the shards are not summed.")
         return
     whole = in_all(nodes)
-    told = [
+    sums = [
         f"{_WHOLE[name]} {bytes_text(value) if name.endswith('bytes') else f'{value:,.0f}'}"
         for name, value in whole.items()
     ]
-    st.caption(f"All {len(primaries)} shards: {markdown(' · '.join(told), 400)}")
+    st.caption(f"All {len(primaries)} shards: {markdown(' · '.join(sums), 400)}")
 
 
 def sidebar(target: Target) -> None:

@@ -58,10 +58,10 @@ def _shown(run: Probe) -> None:
     last = run.looks[-1]
     recall = "–" if last.recall is None else f"{last.recall:.2f}"
     refused = sum(look.rejected for look in run.looks)
-    asked = sum(look.asked for look in run.looks)
+    searches = sum(look.asked for look in run.looks)
     st.markdown(
         f"**{markdown(run.index)}**: recall@{run.k} **{recall}** at {last.fraction:.0%} built, "
-        f"{refused:,} of {asked:,} searches refused, truth from {run.keys:,} keys."
+        f"{refused:,} of {searches:,} searches refused, truth from {run.keys:,} keys."
     )
     if last.problem:
         st.caption(f":material/block: {markdown(last.problem, 300)}")
@@ -74,16 +74,16 @@ def _shown(run: Probe) -> None:
     frame = pd.DataFrame(
         [
             {
-                "second": round(seen.at_s, 1),
-                "state": seen.state,
-                "built": seen.fraction,
-                f"recall@{run.k}": seen.recall,
-                "asked": seen.asked,
-                "refused": seen.rejected,
-                "p50 ms": seen.p50_ms,
-                "why": line(seen.problem, 200),
+                "second": round(look.at_s, 1),
+                "state": look.state,
+                "built": look.fraction,
+                f"recall@{run.k}": look.recall,
+                "asked": look.asked,
+                "refused": look.rejected,
+                "p50 ms": look.p50_ms,
+                "why": line(look.problem, 200),
             }
-            for seen in run.looks
+            for look in run.looks
         ]
     )
     with st.expander("Table of the probe"):

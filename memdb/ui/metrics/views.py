@@ -21,15 +21,15 @@ from memdb.ui.metrics import figures as figures_metrics
 Span = tuple[float, float]
 
 
-def draw(shown: str, target: Target, past: Past, node: NodeNow, nodes: Sequence[NodeNow], span: Span) -> None:
+def draw(part: str, target: Target, past: Past, node: NodeNow, nodes: Sequence[NodeNow], span: Span) -> None:
     """One of the views."""
-    if shown == "Overview":
+    if part == "Overview":
         _tiles(node)
-        _charts(past, node, span, shown, past.events(*span))
-    elif shown == "Memory":
+        _charts(past, node, span, part, past.events(*span))
+    elif part == "Memory":
         memory.view(past, node, span)
-    elif shown == "Load":
-        _charts(past, node, span, shown, past.events(*span))
+    elif part == "Load":
+        _charts(past, node, span, part, past.events(*span))
         st.caption(
             "Rates are differences of the server's counters; a restart is a gap. p50 and p99 are upper edges "
             "of the server's buckets, which double from one to the next. The app's own samples are in them: "
@@ -37,17 +37,17 @@ def draw(shown: str, target: Target, past: Past, node: NodeNow, nodes: Sequence[
             "every five minutes, or when it changed."
         )
         _slow(target, node)
-    elif shown == "Index build":
+    elif part == "Index build":
         builds.view(past, nodes, span)
         if node.indexes:
             probe.view(target, node)
-    elif shown == "Recall":
+    elif part == "Recall":
         recall.view(target, past)
-    elif shown == "Alerts":
+    elif part == "Alerts":
         alerts.view(target, past)
     else:
         alerts.events(past.events(*span))
-    if node.absent and shown not in ("Recall", "Alerts", "Events"):
+    if node.absent and part not in ("Recall", "Alerts", "Events"):
         with st.expander("Not available from this node"):
             st.dataframe(
                 pd.DataFrame(
@@ -59,16 +59,16 @@ def draw(shown: str, target: Target, past: Past, node: NodeNow, nodes: Sequence[
 
 
 def _tiles(node: NodeNow) -> None:
-    told = node.figures
-    used, limit = told.get("used_bytes"), told.get("limit_bytes")
+    figures = node.figures
+    used, limit = figures.get("used_bytes"), figures.get("limit_bytes")
     free = f"{1 - used / limit:.0%} free" if used is not None and limit else "no limit"
     tiles = (
         ("Memory", "–" if used is None else bytes_text(used), free),
-        ("Commands/s", _number(told.get("commands")), "all kinds"),
-        ("Searches/s", _number(told.get("searches")), _ms("mean", told.get("search_ms")) or "none now"),
-        ("Search p99", _ms("≤", told.get("search_p99_ms")) or "–", "last sample"),
-        ("CPU", _share(told.get("cpu")), _all_threads(told.get("cpu_process"))),
-        ("Connections", _whole(told.get("clients")), f"of {_whole(told.get('client_limit'))}"),
+        ("Commands/s", _number(figures.get("commands")), "all kinds"),
+        ("Searches/s", _number(figures.get("searches")), _ms("mean", figures.get("search_ms")) or "none now"),
+        ("Search p99", _ms("≤", figures.get("search_p99_ms")) or "–", "last sample"),
+        ("CPU", _share(figures.get("cpu")), _all_threads(figures.get("cpu_process"))),
+        ("Connections", _whole(figures.get("clients")), f"of {_whole(figures.get('client_limit'))}"),
     )
     for column, (title, value, under) in zip(st.columns(len(tiles)), tiles, strict=True):
         with column.container(border=True, height="stretch"):
@@ -85,10 +85,12 @@ def _charts(past: Past, node: NodeNow, span: Span, view: str, events: Sequence[E
     name = view.lower()
     for i, chart in enumerate(drawn):
         chosen = on_chart(chart)
-        told = {figure: word for figure, word in chosen.items() if np.isfinite(series.mean[figure]).any()}
+        with_values = {
+            figure: word for figure, word in chosen.items() if np.isfinite(series.mean[figure]).any()
+        }
         with columns[i % 2]:
             st.markdown(f"###### {markdown(chart.title)}")
-            if not told:
+            if not with_values:
                 why = next(
                     (node.absent[f] for f in chosen if f in node.absent), "nothing happened in this time"
                 )
@@ -97,7 +99,7 @@ def _charts(past: Past, node: NodeNow, span: Span, view: str, events: Sequence[E
             live.draw(
                 figures_metrics.over_time(
                     series,
-                    told,
+                    with_values,
                     span,
                     events,
                     unit=chart.unit,

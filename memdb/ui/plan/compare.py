@@ -41,27 +41,18 @@ _LATENCY = "compare.latency"  # number of the last measurement, 0 before the fir
 
 def right_side(target: Target, choice: PlanChoice | MemDBError) -> None:
     """The comparison in its views. The advisor needs no numbers and always answers."""
-    form.told()
+    form.last_reading()
     sizing: SizingPlan | None = None
     bills: tuple[Bill, ...] = ()
     try:
         if isinstance(choice, MemDBError):
             raise choice
-        sizing = plan_state.made(choice.inputs, choice.profile)
+        sizing = plan_state.sizing_plan(choice.inputs, choice.profile)
         bills = plan_state.all_bills(sizing)
     except MemDBError as exc:
         parts.show_error(exc)
         st.caption("Nothing was calculated; what you typed is still there.")
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default=VIEWS[0],
-        required=True,
-        key="compare.view",
-        bind="query-params",
-        wrap=True,
-        label_visibility="collapsed",
-    )
+    view = parts.view_choice(VIEWS, key="compare.view")
     with parts.errors_shown(target):
         if view == "Advisor":
             advisor_view()
@@ -77,26 +68,26 @@ def right_side(target: Target, choice: PlanChoice | MemDBError) -> None:
 
 def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
     """Each service's month, line by line, and why one cannot."""
-    told = [bill for bill in bills if bill.monthly_usd is not None]
-    if told:
-        items = list(dict.fromkeys(priced.item for bill in told for priced in bill.lines))
+    priced = [bill for bill in bills if bill.monthly_usd is not None]
+    if priced:
+        items = list(dict.fromkeys(priced.item for bill in priced for priced in bill.lines))
         values = np.array(
-            [[sum(o.usd for o in bill.lines if o.item == item) for item in items] for bill in told]
+            [[sum(o.usd for o in bill.lines if o.item == item) for item in items] for bill in priced]
         )
-        cheapest = min(told, key=_usd)
-        known, least = (", of what is known,", "at least ") if cheapest.unknown else ("", "")
+        cheapest = min(priced, key=_usd)
+        known_words, least = (", of what is known,", "at least ") if cheapest.unknown else ("", "")
         st.markdown(
-            f"For these inputs **{markdown(cheapest.title)}** costs least{known}: "
+            f"For these inputs **{markdown(cheapest.title)}** costs least{known_words}: "
             f"**{least}${_usd(cheapest):,.0f}** a month, {_GRADE_WORDS[cheapest.grade]}."
         )
-        _could_be_off(told, cheapest)
-        _what_it_buys(told, cheapest)
+        _could_be_off(priced, cheapest)
+        _what_it_buys(priced, cheapest)
         st.plotly_chart(
             figures.bills(
-                [bill.title for bill in told],
+                [bill.title for bill in priced],
                 items,
                 values,
-                [bool(bill.unknown) for bill in told],
+                [bool(bill.unknown) for bill in priced],
                 dark=state.dark(),
             ),
             key="compare.bills",
@@ -111,7 +102,7 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
             "grade": priced.grade,
             "how": priced.how,
         }
-        for bill in told
+        for bill in priced
         for priced in bill.lines
     ]
     sums: list[dict[str, object]] = [
@@ -122,7 +113,7 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
             "grade": bill.grade,
             "how": _between(bill),
         }
-        for bill in told
+        for bill in priced
     ]
     table = pd.DataFrame(sums + rows)
     st.dataframe(
@@ -157,7 +148,7 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
 def table_view(target: Target, sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
     """The article's table for these inputs; the live target's latency beside the quoted one."""
     words = _measured(target, sizing)
-    made = comparison.rows(bills, words)
+    rows = comparison.rows(bills, words)
     table = pd.DataFrame(
         [
             {
@@ -167,15 +158,15 @@ def table_view(target: Target, sizing: SizingPlan, bills: tuple[Bill, ...]) -> N
                 "read": row.date or "–",
                 "source": row.source,
             }
-            for row in made
+            for row in rows
         ]
     )
     # This table, unlike all others, reads Markdown in its cells.
-    shown = table.drop(columns=["grade", "read", "source"]).map(lambda cell: markdown(str(cell)))
+    cells = table.drop(columns=["grade", "read", "source"]).map(lambda cell: markdown(str(cell)))
     with st.container(key="compare-table"):
-        st.table(shown.set_index("dimension"))
+        st.table(cells.set_index("dimension"))
     st.caption(
-        f"As of {markdown(comparison.as_of(made))}, the oldest date in the table; `memdb facts` lists every "
+        f"As of {markdown(comparison.as_of(rows))}, the oldest date in the table; `memdb facts` lists every "
         "fact with its source. Quoted: from AWS's pages; third party: from the article and others; none of "
         "it measured by us. Calculated: by the Cost view."
     )
@@ -204,13 +195,13 @@ def _measured(target: Target, sizing: SizingPlan) -> str:
     try:
         with st.spinner("Asking 200 times"):
             k = min(sizing.inputs.load.query_k, cached.server(target).dialect.limits.k)
-            told = plan_state.measured_latency(target, index, 64, k, run)
+            latency = plan_state.measured_latency(target, index, 64, k, run)
     except MemDBError as exc:
         parts.show_error(exc, target)
         return ""
     return (
-        f"p50 {told.p50_ms:.2f} ms, p99 {told.p99_ms:.2f} ms ({told.queries} calls from here on "
-        f"{line(target.name, 40)}, K {told.k}, EF {told.ef_runtime})"
+        f"p50 {latency.p50_ms:.2f} ms, p99 {latency.p99_ms:.2f} ms ({latency.queries} calls from here on "
+        f"{line(target.name, 40)}, K {latency.k}, EF {latency.ef_runtime})"
     )
 
 
@@ -231,33 +222,33 @@ def break_even_view(sizing: SizingPlan) -> None:
     st.caption("A line ends where the service cannot: MemoryDB where no single node holds everything.")
 
 
-def _lines(made: BreakEven, here: float, name: str, sizing: SizingPlan) -> None:
+def _lines(break_even: BreakEven, here: float, name: str, sizing: SizingPlan) -> None:
     st.plotly_chart(
         figures.break_even(
-            made.axis,
-            made.values,
-            made.series,
+            break_even.axis,
+            break_even.values,
+            break_even.series,
             here,
-            [(v, after) for v, _, after in made.crossings],
+            [(v, after) for v, _, after in break_even.crossings],
             dark=state.dark(),
         ),
         key=f"compare.{name}",
         config=charts.PLAIN,
-        alt=f"Monthly cost of each service over {line(made.axis)}",
+        alt=f"Monthly cost of each service over {line(break_even.axis)}",
     )
-    if not made.crossings and made.series:
+    if not break_even.crossings and break_even.series:
         st.markdown("The cheapest service is the same over the whole range.")
-    for value, before, after in made.crossings:
+    for value, before, after in break_even.crossings:
         st.markdown(
-            f"Near **{_near(value)}** {markdown(made.axis)} the cheapest changes from "
+            f"Near **{_near(value)}** {markdown(break_even.axis)} the cheapest changes from "
             f"{markdown(before)} to **{markdown(after)}**."
         )
     table = pd.DataFrame(
         {
-            made.axis: made.values,
+            break_even.axis: break_even.values,
             **{
                 f"{title} $": [None if math.isnan(v) else round(v, 2) for v in costs]
-                for title, costs in made.series
+                for title, costs in break_even.series
             },
         }
     )
@@ -330,12 +321,12 @@ def advisor_view() -> None:
     parts.export(table, "advice", {"yes": yes, "answer": advice.sentence}, key="compare.advice_file")
 
 
-def _could_be_off(told: list[Bill], cheapest: Bill) -> None:
+def _could_be_off(bills: list[Bill], cheapest: Bill) -> None:
     """Whether another service could be the cheapest, for what is not known of the prices."""
     most = cheapest.interval_usd
     rivals = [
         bill.title
-        for bill in told
+        for bill in bills
         if bill is not cheapest and bill.interval_usd and most and bill.interval_usd[0] < most[1]
     ]
     if rivals:
@@ -344,9 +335,9 @@ def _could_be_off(told: list[Bill], cheapest: Bill) -> None:
         )
 
 
-def _what_it_buys(told: list[Bill], cheapest: Bill) -> None:
+def _what_it_buys(bills: list[Bill], cheapest: Bill) -> None:
     """The cheapest beside MemoryDB by what a month does not show."""
-    for bill in comparison.beside_memorydb(told, cheapest):
+    for bill in comparison.beside_memorydb(bills, cheapest):
         latency, loss = comparison.gives(bill)
         st.markdown(
             f"- **{markdown(bill.title)}**, ${_usd(bill):,.0f}. p99 of a query: {markdown(latency)}. "

@@ -23,17 +23,19 @@ USD = st.column_config.NumberColumn(format="dollar")
 
 def changes_view(sizing: SizingPlan) -> None:
     """What M, dimension, type and metadata each cost."""
-    made = model.changes(sizing.inputs.shape, sizing.estimate.profile)
+    changes = model.changes(sizing.inputs.shape, sizing.estimate.profile)
     st.caption("One change each, everything else as in the form; bytes of one node.")
     st.plotly_chart(
-        figures.deltas([words for words, _, _ in made], [delta for _, _, delta in made], dark=state.dark()),
+        figures.deltas(
+            [words for words, _, _ in changes], [delta for _, _, delta in changes], dark=state.dark()
+        ),
         key="plan.changes",
         config=charts.PLAIN,
         alt="Bytes that single changes save or cost",
     )
     rows = []
     wishes = sizing.inputs.wishes
-    for words, shape, delta in made:
+    for words, shape, delta in changes:
         then = plan_state.other(sizing, shape)
         rows.append(
             {
@@ -69,9 +71,9 @@ def _first_priced(run_ids: list[str]) -> int | None:
 
 def recall_view(target: Target, sizing: SizingPlan) -> None:
     """Each setting of a saved tuning run as nodes and dollars."""
-    known = {entry.id: entry for entry in tune.listed(cached.home())}
+    runs = {entry.id: entry for entry in tune.listed(cached.home())}
     first = sizing.options[0] if sizing.options else None
-    if not known:
+    if not runs:
         parts.empty(
             "No tuning run yet",
             "Measure recall and throughput on the Recall page; each setting is priced here.",
@@ -83,16 +85,16 @@ def recall_view(target: Target, sizing: SizingPlan) -> None:
         st.warning("No node holds this plan, so a setting has no price.", icon=":material/block:")
         return
     linked = st.session_state.get("plan.run")
-    if linked not in known:
+    if linked not in runs:
         st.session_state.pop("plan.run", None)
     names = cached.index_names(target)
-    there = [e.id for e in known.values() if e.target == target.address and e.index in names]
+    there = [e.id for e in runs.values() if e.target == target.address and e.index in names]
     # A run of an index that is gone, or of another server, is priced where somebody chooses it.
     chosen = st.selectbox(
         "Tuning run",
-        [*there, *(run_id for run_id in known if run_id not in there)],
+        [*there, *(run_id for run_id in runs if run_id not in there)],
         index=_first_priced(there),
-        format_func=labels(list(known)),
+        format_func=labels(list(runs)),
         key="plan.run",
         bind="query-params",
         placeholder="Choose a run",
@@ -111,8 +113,8 @@ def recall_view(target: Target, sizing: SizingPlan) -> None:
         for p in run.points
     ]
     qps = sizing.inputs.load.queries_per_s
-    made = recall_price.price(points, qps, first.choice)
-    priced = [p for p in made if p.nodes is not None and p.monthly_usd is not None]
+    price_points = recall_price.price(points, qps, first.choice)
+    priced = [p for p in price_points if p.nodes is not None and p.monthly_usd is not None]
     st.caption(
         f"{markdown(run.index, 60)} · {run.documents:,} documents · recall@{run.request.k} measured on "
         f"{markdown(run.engine, 60)}. Nodes for {qps:,.4g} queries a second at "
@@ -152,7 +154,7 @@ def recall_view(target: Target, sizing: SizingPlan) -> None:
                 "a month $": p.monthly_usd,
                 "more than the cheapest $": p.dearer,
             }
-            for p in made
+            for p in price_points
         ]
     )
     number = st.column_config.NumberColumn

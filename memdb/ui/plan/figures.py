@@ -20,7 +20,7 @@ _GB = 2.0**30
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BarPart:
     """One piece of a stacked bar."""
 
     name: str
@@ -37,7 +37,7 @@ class Limit:
 
 
 def memory_bars(
-    parts: Sequence[Part], low: float, high: float, limits: Sequence[Limit], *, dark: bool
+    parts: Sequence[BarPart], low: float, high: float, limits: Sequence[Limit], *, dark: bool
 ) -> go.Figure:
     """Above, what is needed by component; below, the nodes with room for data and the hatched reserve.
 
@@ -286,11 +286,11 @@ def deltas(names: Sequence[str], values: Sequence[float], *, dark: bool) -> go.F
     """Bytes that single changes save or cost: to the left saves, to the right costs."""
     colours = palette(dark)
     scale, unit = _unit(max((abs(v) for v in values), default=1.0))
-    shown = [v / scale for v in values]
-    reach = max((abs(v) for v in shown), default=1.0) or 1.0
+    scaled = [v / scale for v in values]
+    reach = max((abs(v) for v in scaled), default=1.0) or 1.0
     figure = go.Figure(
         go.Bar(
-            x=shown,
+            x=scaled,
             y=[figure_text(name, 48) for name in names],
             orientation="h",
             marker={
@@ -491,9 +491,9 @@ def _faint(colour: str, share: float) -> str:
 
 
 __all__ = [
+    "BarPart",
     "Limit",
     "Palette",
-    "Part",
     "bills",
     "break_even",
     "deltas",

@@ -81,7 +81,7 @@ def form(target: Target) -> PlanChoice | MemDBError:
     return PlanChoice(Inputs(shape, sessions, load, wishes), profile)
 
 
-def told() -> None:
+def last_reading() -> None:
     """What the last button press did, or why it did not."""
     if problem := st.session_state.get(state.WRONG):
         parts.show_error(MemDBError(*problem))
@@ -154,8 +154,10 @@ def read_cluster(target: Target, index: str) -> None:
     ):
         st.session_state[f"plan.{key}"] = float(number)
     st.session_state["plan.session_kind"] = sessions.kind
-    told = there.words if there is not None else "There are no sessions of the article's format."
-    st.session_state[state.READ] = " ".join(filter(None, [_sentence(index, reading), told, besides.sentence]))
+    sessions_words = there.words if there is not None else "There are no sessions of the article's format."
+    st.session_state[state.READ] = " ".join(
+        filter(None, [_sentence(index, reading), sessions_words, besides.sentence])
+    )
     st.session_state[state.UNPLANNED] = (target, besides)
 
 
@@ -187,24 +189,24 @@ def _whole(
 
 
 def _documents() -> Shape:
-    given = ARTICLE
+    vectors_given = ARTICLE
     vectors = st.text_input(
         "Vectors",
-        value=f"{given.vectors:,}",
+        value=f"{vectors_given.vectors:,}",
         key="plan.n",
         bind="query-params",
         placeholder="1,000,000 or 10M",
         help="Documents with a vector. 10M and 1.5k are numbers too; 0 is an empty index.",
     )
     left, right = st.columns(2)
-    dim = _whole(left, "Dimension", given.dim, "plan.dim")
+    dim = _whole(left, "Dimension", vectors_given.dim, "plan.dim")
     kind = right.selectbox("Type", TYPES, key="plan.type", bind="query-params")
     left, right = st.columns(2)
-    m = _whole(left, "M", given.m, "plan.m", why="Links of a node in the HNSW graph.")
+    m = _whole(left, "M", vectors_given.m, "plan.m", why="Links of a node in the HNSW graph.")
     metadata = _whole(
         right,
         "Metadata bytes",
-        given.metadata_bytes,
+        vectors_given.metadata_bytes,
         "plan.metadata",
         step=100,
         why="Stored with each document, not indexed.",
@@ -214,7 +216,7 @@ def _documents() -> Shape:
         algorithm = left.selectbox("Algorithm", ALGORITHMS, key="plan.algorithm", bind="query-params")
         on = right.selectbox("Documents as", KEY_TYPES, key="plan.on", bind="query-params")
         left, right = st.columns(2)
-        key = _whole(left, "Key bytes", given.key_bytes, "plan.key", why="With the prefix.")
+        key = _whole(left, "Key bytes", vectors_given.key_bytes, "plan.key", why="With the prefix.")
         random = right.selectbox(
             "Keys are",
             list(KEYS),
@@ -225,26 +227,31 @@ def _documents() -> Shape:
         )
     with st.expander("Indexed fields"):
         left, right = st.columns(2)
-        tags = _whole(left, "Tag fields", given.tags, "plan.tags")
-        numbers = _whole(right, "Number fields", given.numbers, "plan.numbers")
+        tags = _whole(left, "Tag fields", vectors_given.tags, "plan.tags")
+        numbers = _whole(right, "Number fields", vectors_given.numbers, "plan.numbers")
         left, right = st.columns(2)
         values = _whole(
             left,
             "Values of a tag field",
-            given.tag_values,
+            vectors_given.tag_values,
             "plan.tag_values",
             step=10,
             why="Different ones in all documents; as many as documents if each has its own.",
         )
-        tag_bytes = _whole(right, "Tag bytes", given.tag_bytes, "plan.tag_bytes", why="Of one value.")
+        tag_bytes = _whole(right, "Tag bytes", vectors_given.tag_bytes, "plan.tag_bytes", why="Of one value.")
         text = _whole(
-            st.container(), "Text bytes", given.text_bytes, "plan.text", step=100, why="Indexed as words."
+            st.container(),
+            "Text bytes",
+            vectors_given.text_bytes,
+            "plan.text",
+            step=100,
+            why="Indexed as words.",
         )
         left, right = st.columns(2)
         words = _whole(
             left,
             "Words of a text",
-            given.text_words,
+            vectors_given.text_words,
             "plan.words",
             step=10,
             why="Indexed words of one text, repeated ones too; 0: estimated from its bytes.",
@@ -252,7 +259,7 @@ def _documents() -> Shape:
         vocabulary = _whole(
             right,
             "Different words",
-            given.text_vocabulary,
+            vectors_given.text_vocabulary,
             "plan.vocabulary",
             step=1_000,
             why="Of all texts; 0: estimated, as in technical English.",
@@ -278,11 +285,11 @@ def _documents() -> Shape:
 
 
 def _sessions() -> Sessions:
-    given = Sessions()
+    sessions_given = Sessions()
     left, right = st.columns(2)
     rate = left.number_input(
         "New a second",
-        value=given.per_second,
+        value=sessions_given.per_second,
         step=1.0,
         key="plan.rate",
         bind="query-params",
@@ -292,7 +299,7 @@ def _sessions() -> Sessions:
     size = _whole(
         right,
         "Bytes each",
-        given.bytes,
+        sessions_given.bytes,
         "plan.session",
         step=256,
         why="All data of one session: its key, the names and values of its fields.",
@@ -300,7 +307,7 @@ def _sessions() -> Sessions:
     ttl = st.select_slider(
         "Time to live",
         TTLS_S,
-        value=round(given.ttl_s),
+        value=round(sessions_given.ttl_s),
         key="plan.ttl",
         bind="query-params",
         format_func=duration,
@@ -308,10 +315,10 @@ def _sessions() -> Sessions:
     )
     with st.expander("Parts of a session"):
         left, right = st.columns(2)
-        kept = _whole(
+        without_ttl = _whole(
             left,
             "Without a time to live",
-            given.kept,
+            sessions_given.kept,
             "plan.kept",
             step=100,
             why="Sessions that never expire, beside those that arrive.",
@@ -327,23 +334,23 @@ def _sessions() -> Sessions:
         key = _whole(
             left,
             "Key of a session, bytes",
-            given.key_bytes,
+            sessions_given.key_bytes,
             "plan.session_key",
             why="Part of “Bytes each”; with the prefix.",
         )
-        fields = _whole(right, "Fields of a session", given.fields, "plan.session_fields")
+        fields = _whole(right, "Fields of a session", sessions_given.fields, "plan.session_fields")
         left, right = st.columns(2)
         other = _whole(
             left,
             "Bytes of the other fields",
-            given.other_bytes,
+            sessions_given.other_bytes,
             "plan.session_other",
             step=10,
             why="Part of “Bytes each”: names and values of all fields but the history.",
         )
         spread = right.number_input(
             "Lengths vary by, %",
-            value=100 * given.spread,
+            value=100 * sessions_given.spread,
             step=10.0,
             key="plan.session_spread",
             bind="query-params",
@@ -351,18 +358,18 @@ def _sessions() -> Sessions:
             help="50: lengths lie evenly between half and one and a half of “Bytes each”. 0: all alike, "
             "rounded up to one step of the allocator; the interval then includes lengths that vary.",
         )
-    sessions = Sessions(rate, size, float(ttl), kept, kind, key, fields, other, spread / 100)
+    sessions = Sessions(rate, size, float(ttl), without_ttl, kind, key, fields, other, spread / 100)
     if sessions.live:
         st.caption(f":material/forum: {markdown(counted(sessions.live, 'session'))} at any time")
     return sessions
 
 
 def _load() -> Load:
-    given = Load()
+    load = Load()
     left, right = st.columns(2)
     queries = left.number_input(
         "Queries a second",
-        value=given.queries_per_s,
+        value=load.queries_per_s,
         step=10.0,
         key="plan.qps",
         bind="query-params",
@@ -371,7 +378,7 @@ def _load() -> Load:
     )
     written = right.number_input(
         "Documents written a second",
-        value=given.written_per_s,
+        value=load.written_per_s,
         step=1.0,
         key="plan.writes",
         bind="query-params",
@@ -381,19 +388,19 @@ def _load() -> Load:
     replicas = _whole(
         left,
         "Replicas",
-        given.replicas,
+        load.replicas,
         "plan.replicas",
         why="The article: at least 2, in other zones. Each holds everything.",
     )
-    days = _whole(right, "Snapshots kept", given.snapshot_days, "plan.days")
+    days = _whole(right, "Snapshots kept", load.snapshot_days, "plan.days")
     left, right = st.columns(2)
-    k = _whole(left, "K", given.query_k, "plan.k", why="Results a query.")
-    indexes = _whole(right, "Indexes", given.indexes, "plan.indexes")
+    k = _whole(left, "K", load.query_k, "plan.k", why="Results a query.")
+    indexes = _whole(right, "Indexes", load.indexes, "plan.indexes")
     left, right = st.columns(2)
     tenants = _whole(
         left,
         "Tenants",
-        given.tenants,
+        load.tenants,
         "plan.tenants",
         why="Does a query know its tenant? Then say how many there are: S3 Vectors bills a query by the "
         "index it asks, so an index for each tenant reads less. 1: every query asks all vectors.",
@@ -401,7 +408,7 @@ def _load() -> Load:
     together = _whole(
         right,
         "Written together",
-        given.written_together,
+        load.written_together,
         "plan.together",
         why="Documents in one PUT of S3 Vectors, 1 to 500. Each PUT counts 128 KB at least.",
     )

@@ -40,14 +40,14 @@ def _strip(target: Target, sizing: SizingPlan) -> None:
     except MemDBError as exc:
         st.caption(f":material/sensors_off: No live figures: {markdown(str(exc), 300)}")
         return
-    told = [node for node in nodes if "used_bytes" in node.figures and not node.problem]
-    if past is None or not told:
+    answering = [node for node in nodes if "used_bytes" in node.figures and not node.problem]
+    if past is None or not answering:
         st.caption(
             ":material/sensors_off: No live figures of this cluster: "
             + ("sampling is switched off." if past is None else "no sample yet.")
         )
         return
-    node = max(told, key=lambda each: each.figures["used_bytes"])  # of several, the fullest counts
+    node = max(answering, key=lambda each: each.figures["used_bytes"])  # of several, the fullest counts
     now = time.time()
     used = node.figures["used_bytes"]
     besides = _besides(target, node, used)
@@ -141,13 +141,15 @@ def _sentence(
     option = sizing.options[0] if sizing.options else None
     if option is not None:
         chosen = option.choice.node
-        left = beside.room(used, usable(chosen, sizing.inputs.wishes.reserve), trend)
-        if left.free < 0:
-            words.append(f"{markdown(chosen.size)} would not hold it: {bytes_text(-left.free)} too little")
+        free_room = beside.room(used, usable(chosen, sizing.inputs.wishes.reserve), trend)
+        if free_room.free < 0:
+            words.append(
+                f"{markdown(chosen.size)} would not hold it: {bytes_text(-free_room.free)} too little"
+            )
         else:
-            text = f"{bytes_text(left.free)} free on the plan's {markdown(chosen.size)}"
-            if left.full_s is not None:
-                text += f", full {_day(now + left.full_s)} at this growth ({_span(left)})"
+            text = f"{bytes_text(free_room.free)} free on the plan's {markdown(chosen.size)}"
+            if free_room.full_s is not None:
+                text += f", full {_day(now + free_room.full_s)} at this growth ({_span(free_room)})"
             words.append(text)
     return " · ".join(words)
 
@@ -163,7 +165,7 @@ def _trend_words(trend: growth.Growth | None) -> str:
 
 def _builds(past: Past, node: NodeNow, now: float) -> list[str]:
     points = past.builds(now - 86_400, now)
-    told = []
+    sentences = []
     for index in node.indexes:
         if index.state != "building":
             continue
@@ -174,8 +176,8 @@ def _builds(past: Past, node: NodeNow, now: float) -> list[str]:
             text += f": {index.fraction:.0%}"
             if rate:
                 text += f", {rate:.2%} a second, {duration((1 - index.fraction) / rate)} left"
-        told.append(text)
-    return told
+        sentences.append(text)
+    return sentences
 
 
 def _day(at: float) -> str:
@@ -186,9 +188,9 @@ def _day(at: float) -> str:
         return "in no foreseeable time"
 
 
-def _span(left: beside.Room) -> str:
-    latest = duration(left.latest_s) if left.latest_s is not None else "never"
-    return f"in {duration(left.soonest_s)} to {latest}"
+def _span(free_room: beside.Room) -> str:
+    latest = duration(free_room.latest_s) if free_room.latest_s is not None else "never"
+    return f"in {duration(free_room.soonest_s)} to {latest}"
 
 
 def _ticks(rows: tuple[Beside, ...]) -> list[float]:

@@ -23,12 +23,14 @@ def view() -> None:
     """The table of prices; a change counts in this browser tab."""
     region = _region()
     book = state.book(region)
-    known = sorted({p.id for p in book.prices if p.region == region}, key=_order)
+    price_ids = sorted({p.id for p in book.prices if p.region == region}, key=_order)
     mine = state.own_prices(region)
-    rows = [_row(price_id, book.find(price_id, region), region, mine) for price_id in _with_next_gen(known)]
+    rows = [
+        _row(price_id, book.find(price_id, region), region, mine) for price_id in _with_next_gen(price_ids)
+    ]
     st.caption(
-        f"{len(known)} prices for {markdown(region)}, in {catalogue.CURRENCY}, on demand, without tax. Write "
-        "into “yours” to calculate with your own; empty takes the catalogue's again. After a refresh, "
+        f"{len(price_ids)} prices for {markdown(region)}, in {catalogue.CURRENCY}, on demand, without tax. "
+        "Write into “yours” to calculate with your own; empty takes the catalogue's again. After a refresh, "
         "“before” is the price that was replaced. "
         "Yours stay in this browser tab."
     )
@@ -85,8 +87,8 @@ def _region() -> str:
     return str(st.session_state.get("plan.region") or "us-east-1")
 
 
-def _with_next_gen(known: list[str]) -> list[str]:
-    return known if _NEXT_GEN in known else [*known, _NEXT_GEN]
+def _with_next_gen(price_ids: list[str]) -> list[str]:
+    return price_ids if _NEXT_GEN in price_ids else [*price_ids, _NEXT_GEN]
 
 
 def _row(price_id: str, price: Price | None, region: str, mine: dict[str, float]) -> dict[str, object]:
@@ -111,21 +113,21 @@ def _row(price_id: str, price: Price | None, region: str, mine: dict[str, float]
 def _changed(key: str, region: str, ids: list[str]) -> None:
     """A callback: keep what was written into the table."""
     edits = st.session_state.get(key, {}).get("edited_rows", {})
-    kept = dict(state.own_prices(region))
+    own_prices = dict(state.own_prices(region))
     for row, change in edits.items():
         price_id = ids[int(row)]
         value = change.get("yours")
         if value is None:
-            kept.pop(price_id, None)
+            own_prices.pop(price_id, None)
         else:
-            kept[price_id] = float(value)
+            own_prices[price_id] = float(value)
     st.session_state.pop(state.WRONG, None)
     try:
-        catalogue.load().changed(dict(kept), region)
+        catalogue.load().changed(dict(own_prices), region)
     except MemDBError as exc:
         state.keep_wrong(exc)
         return
-    st.session_state[state.PRICES] = kept
+    st.session_state[state.PRICES] = own_prices
     st.session_state[state.PRICES_REGION] = region
     st.session_state[_VERSION] = st.session_state.get(_VERSION, 0) + 1
 

@@ -51,9 +51,9 @@ def own_prices(region: str) -> dict[str, float]:
 
 def book(region: str) -> Catalogue:
     """The catalogue: the package's, what was refreshed, what the user changed."""
-    known = catalogue.load().with_prices(refreshed(cached.home()))
+    price_book = catalogue.load().with_prices(refreshed(cached.home()))
     mine = own_prices(region)
-    return known.changed(dict(mine), region) if mine else known
+    return price_book.changed(dict(mine), region) if mine else price_book
 
 
 @st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
@@ -62,7 +62,7 @@ def refreshed(folder: Path) -> tuple[catalogue.Price, ...]:
     return prices.usable(folder)
 
 
-def made(inputs: Inputs, chosen: Profile) -> SizingPlan:
+def sizing_plan(inputs: Inputs, chosen: Profile) -> SizingPlan:
     """The plan of these inputs.
 
     Raises:
@@ -73,13 +73,13 @@ def made(inputs: Inputs, chosen: Profile) -> SizingPlan:
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs={Inputs: repr, Profile: repr, Catalogue: repr})
 def break_even(
-    inputs: Inputs, chosen: Profile, needed_bytes: float, known: Catalogue
+    inputs: Inputs, chosen: Profile, needed_bytes: float, price_book: Catalogue
 ) -> tuple[forecast.BreakEven, forecast.BreakEven]:
     """Costs over queries and over vectors: some hundred bills each."""
     shape, sessions, load, wishes = inputs.shape, inputs.sessions, inputs.load, inputs.wishes
     return (
-        forecast.over_queries(shape, sessions, load, needed_bytes, known, wishes),
-        forecast.over_vectors(shape, sessions, load, chosen, known, wishes),
+        forecast.over_queries(shape, sessions, load, needed_bytes, price_book, wishes),
+        forecast.over_vectors(shape, sessions, load, chosen, price_book, wishes),
     )
 
 

@@ -19,7 +19,7 @@ from memdb.sizing.shape import parse_count
 from memdb.ui.kit import charts, parts, state
 from memdb.ui.plan import costs, figures, form, live, prices, templates
 from memdb.ui.plan import state as plan_state
-from memdb.ui.plan.figures import Limit, Part
+from memdb.ui.plan.figures import BarPart, Limit
 from memdb.ui.plan.form import PlanChoice
 
 VIEWS = ("Memory", "Growth", "Sessions", "What if", "Recall cost", "Prices", "Deploy", "Code")
@@ -28,28 +28,19 @@ USD = st.column_config.NumberColumn(format="dollar")
 
 def right_side(target: Target, choice: PlanChoice | MemDBError) -> None:
     """The plan in its views, or what is wrong with the inputs."""
-    form.told()
+    form.last_reading()
     sizing: SizingPlan | None = None
     try:
         if isinstance(choice, MemDBError):
             raise choice
-        sizing = plan_state.made(choice.inputs, choice.profile)
+        sizing = plan_state.sizing_plan(choice.inputs, choice.profile)
     except MemDBError as exc:
         parts.show_error(exc)
         st.caption("Nothing was calculated; what you typed is still there.")
     if sizing is not None:
         headline(sizing)
         live.strip(target, sizing)
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default=VIEWS[0],
-        required=True,
-        key="plan.view",
-        bind="query-params",
-        wrap=True,
-        label_visibility="collapsed",
-    )
+    view = parts.view_choice(VIEWS, key="plan.view")
     with parts.errors_shown(target):
         if view == "Prices":
             prices.view()
@@ -109,7 +100,7 @@ def headline(sizing: SizingPlan) -> None:
 def memory_view(sizing: SizingPlan) -> None:
     """Components against nodes, the three choices with their bills, and MemoryDB's limits."""
     estimate, wishes = sizing.estimate, sizing.inputs.wishes
-    pieces = [Part(COMPONENTS[name], size) for name, size in estimate.components.items()]
+    pieces = [BarPart(COMPONENTS[name], size) for name, size in estimate.components.items()]
     limits = [
         Limit(
             option.choice.node.size,
@@ -236,7 +227,7 @@ def growth_view(sizing: SizingPlan) -> None:
     )
     added = right.text_input("Vectors added a month", value="0", key="plan.added", bind="query-params")
     inputs = sizing.inputs
-    made = forecast.forecast(
+    growth = forecast.forecast(
         inputs.shape,
         inputs.sessions,
         sizing.estimate.profile,
@@ -246,18 +237,18 @@ def growth_view(sizing: SizingPlan) -> None:
         growth=percent / 100,
         added=parse_count("Vectors added a month", added),
     )
-    today = made.months[0].choice
+    today = growth.months[0].choice
     if today is None:
         st.warning("No node holds it today already.", icon=":material/block:")
-    elif made.first_unfit is None:
+    elif growth.first_unfit is None:
         st.success(
             f"{markdown(today.node.size)} holds it for the next {forecast.MONTHS} months.",
             icon=":material/check_circle:",
         )
     else:
-        then = made.months[made.first_unfit].choice
+        then = growth.months[growth.first_unfit].choice
         st.warning(
-            f"In month {made.first_unfit} {markdown(today.node.size)} no longer holds it. Then: "
+            f"In month {growth.first_unfit} {markdown(today.node.size)} no longer holds it. Then: "
             + (
                 f"{markdown(then.node.size)}, ${then.monthly_usd:,.0f} a month for the nodes."
                 if then
@@ -265,7 +256,7 @@ def growth_view(sizing: SizingPlan) -> None:
             ),
             icon=":material/trending_up:",
         )
-    months = made.months
+    months = growth.months
     st.plotly_chart(
         figures.growth(
             [m.month for m in months],
@@ -274,7 +265,7 @@ def growth_view(sizing: SizingPlan) -> None:
             [m.high_bytes for m in months],
             usable(today.node, inputs.wishes.reserve) if today else None,
             today.node.size if today else "",
-            made.first_unfit,
+            growth.first_unfit,
             dark=state.dark(),
         ),
         key="plan.growth_chart",

@@ -43,26 +43,26 @@ def large_live(chart: LiveChart) -> LiveChart:
     return replace(chart, spec=spec)
 
 
-def named_map(made: Map, *, dark: bool) -> go.Figure:
+def named_map(map_: Map, *, dark: bool) -> go.Figure:
     """The points by group, the largest groups with their names at their middle."""
-    names = np.array([*made.names, map_page.BETWEEN], dtype=object)
-    categories = names[made.labels].tolist() if len(made.labels) else [""] * len(made.keys)
+    names = np.array([*map_.names, map_page.BETWEEN], dtype=object)
+    categories = names[map_.labels].tolist() if len(map_.labels) else [""] * len(map_.keys)
     figure = map_page.points(
-        made.xy,
+        map_.xy,
         map_page.Colouring("clusters", categories),
-        [line(key, 60) for key in made.keys],
+        [line(key, 60) for key in map_.keys],
         dark=dark,
     )
     colours = palette(dark)
     large(figure, 560)
     figure.update_layout(showlegend=False)
-    sizes = np.bincount(made.labels[made.labels >= 0], minlength=len(made.names))
+    sizes = np.bincount(map_.labels[map_.labels >= 0], minlength=len(map_.names))
     for place in np.argsort(sizes)[::-1][:NAMED]:
-        x, y = np.median(made.xy[made.labels == place][:, :2], axis=0)
+        x, y = np.median(map_.xy[map_.labels == place][:, :2], axis=0)
         figure.add_annotation(
             x=float(x),
             y=float(y),
-            text=f"<b>{figure_text(line(made.names[int(place)], 28))}</b>",
+            text=f"<b>{figure_text(line(map_.names[int(place)], 28))}</b>",
             showarrow=False,
             font={"size": _TYPE, "color": colours.text},
             bgcolor=colours.back,
@@ -83,9 +83,9 @@ def curve(run: Run, *, dark: bool) -> go.Figure:
     return large(figure, 400)
 
 
-def bills(told: Sequence[Bill], *, dark: bool) -> go.Figure:
+def bills(priced: Sequence[Bill], *, dark: bool) -> go.Figure:
     """The sum of each service, the cheapest first."""
-    ordered = sorted(told, key=lambda bill: bill.monthly_usd or 0.0)
+    ordered = sorted(priced, key=lambda bill: bill.monthly_usd or 0.0)
     values = np.array([[bill.monthly_usd or 0.0] for bill in ordered])
     at_least = [bool(bill.unknown) for bill in ordered]
     figure = plan.bills([bill.title for bill in ordered], ["a month"], values, at_least, dark=dark)

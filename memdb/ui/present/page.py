@@ -104,8 +104,8 @@ def _clock(show_id: str) -> None:
 
 def _place() -> int:
     """The step, from 0; a link that names none of them begins at the first."""
-    told = str(st.query_params.get("step", "1"))
-    return min(max(whole_number(told) or 1, 1), len(STEPS)) - 1
+    step = str(st.query_params.get("step", "1"))
+    return min(max(whole_number(step) or 1, 1), len(STEPS)) - 1
 
 
 def _go(place: int) -> None:

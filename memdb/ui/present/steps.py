@@ -9,7 +9,7 @@ import streamlit as st
 
 from memdb.display import Markdown, code, line, markdown
 from memdb.durability import drill, report
-from memdb.durability.drill import DrillRequest, DrillResult, Side
+from memdb.durability.drill import DrillRequest, DrillResult, DrillSide
 from memdb.embedding import local
 from memdb.errors import BadInput, NoVectorField
 from memdb.maps.request import Map
@@ -18,7 +18,7 @@ from memdb.sessions.users import UserRecord
 from memdb.sizing.plan import Inputs, SizingPlan
 from memdb.sizing.shape import Sessions, Shape
 from memdb.story import contrast
-from memdb.story.contrast import Answered
+from memdb.story.contrast import QueryAnswer
 from memdb.tuning.run import Run
 from memdb.ui import durability, frame, plan
 from memdb.ui.kit import cached as kit
@@ -45,7 +45,7 @@ PROMISES: dict[str, Markdown] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ShowStep:
     """One step."""
 
     short: str  # its name in the line of steps
@@ -110,7 +110,7 @@ def _counted(result: DrillResult | None) -> None:
             )
 
 
-def _counter(side: Side, *, finished: bool) -> tuple[str, str]:
+def _counter(side: DrillSide, *, finished: bool) -> tuple[str, str]:
     if finished:
         return f"lost of {side.acknowledged:,} acknowledged writes", f"{side.lost:,}"
     return "acknowledged writes", f"{side.acknowledged:,}"
@@ -133,15 +133,15 @@ def _again(scene: Scene) -> None:
             ":material/power_off:",
         )
         return
-    seen = result.witness
-    st.caption(f"Key {code(seen.key)}, acknowledged by both engines before the plug was pulled.")
-    names = [name for name in NAMES if name in seen.there]
+    witness = result.witness
+    st.caption(f"Key {code(witness.key)}, acknowledged by both engines before the plug was pulled.")
+    names = [name for name in NAMES if name in witness.there]
     for column, name in zip(st.columns(len(names) or 1), names, strict=False):
         with column.container(border=True, height="stretch"):
             st.markdown(f"#### {NAMES[name]}")
-            if seen.there[name]:
+            if witness.there[name]:
                 st.success("The same session, word for word.", icon=":material/check:")
-                for turn in seen.turns:
+                for turn in witness.turns:
                     turn_shown(turn)
             else:
                 st.error("There is no such key.", icon=":material/close:")
@@ -190,8 +190,8 @@ def _question(scene: Scene, info: IndexInfo) -> tuple[str, Floats]:
 
 
 def _preference(user: UserRecord) -> str:
-    told = next((f.value for f in user.fields if f.name == "preference" and f.value), b"")
-    return told.decode("utf-8", "replace") if told else "a preference vector"
+    preference = next((f.value for f in user.fields if f.name == "preference" and f.value), b"")
+    return preference.decode("utf-8", "replace") if preference else "a preference vector"
 
 
 def _map(scene: Scene) -> None:
@@ -199,16 +199,16 @@ def _map(scene: Scene) -> None:
     _index(scene)
     if not scene.has("map") or scene.ready.map is None:
         return
-    made: Map = scene.ready.map
+    map_: Map = scene.ready.map
     st.plotly_chart(
-        figures.named_map(made, dark=state.dark()),
+        figures.named_map(map_, dark=state.dark()),
         key="present.map",
         config=charts.PLAIN,
         alt="Documents laid out by their neighbourhoods, the largest groups with their names",
     )
-    if made.quality is not None:
+    if map_.quality is not None:
         st.caption(
-            f"Showing {markdown(made.words)}. {made.quality.mean_kept:.0%} of a document's true neighbours "
+            f"Showing {markdown(map_.words)}. {map_.quality.mean_kept:.0%} of a document's true neighbours "
             "are its neighbours here; a map leaves the rest out."
         )
 
@@ -246,7 +246,7 @@ def _recall(scene: Scene) -> None:
     )
 
 
-def _two_answers(low: Answered, high: Answered) -> None:
+def _two_answers(low: QueryAnswer, high: QueryAnswer) -> None:
     for column, answer in zip(st.columns(2), (low, high), strict=True):
         with column, st.container(key=f"present-counter-ef{answer.ef_runtime}"):
             st.metric(
@@ -261,23 +261,23 @@ def _bill(scene: Scene) -> None:
     sizing = _plan()
     bills = plan.all_bills(sizing)
     plan.headline(sizing)
-    told = [bill for bill in bills if bill.monthly_usd is not None]
+    priced = [bill for bill in bills if bill.monthly_usd is not None]
     st.plotly_chart(
-        figures.bills(told, dark=state.dark()),
+        figures.bills(priced, dark=state.dark()),
         key="present.bills",
         config=charts.PLAIN,
         alt="Cost of each service a month",
     )
-    left = [bill.title for bill in bills if bill.monthly_usd is None]
+    unpriced = [bill.title for bill in bills if bill.monthly_usd is None]
     st.caption(
         f"{SHAPE.vectors:,} vectors of {SHAPE.dim:,} numbers with 1 KiB of text each, {PER_SECOND} new "
         "sessions a second, 2 replicas. Calculated from list prices; Compare lists each line."
-        + (f" Not possible or without a price: {markdown(', '.join(left))}." if left else "")
+        + (f" Not possible or without a price: {markdown(', '.join(unpriced))}." if unpriced else "")
     )
 
 
 def _plan() -> SizingPlan:
-    return plan.made(Inputs(SHAPE, Sessions(per_second=PER_SECOND)), plan.profile("memorydb"))
+    return plan.sizing_plan(Inputs(SHAPE, Sessions(per_second=PER_SECOND)), plan.profile("memorydb"))
 
 
 def _close(scene: Scene) -> None:
@@ -332,7 +332,7 @@ def _index(scene: Scene) -> IndexInfo:
 
 
 STEPS = (
-    Step(
+    ShowStep(
         "Loss",
         "A process ends. What is lost?",
         "An assistant keeps conversations and vectors in memory, and says *yes* to hundreds of writes a "
@@ -344,7 +344,7 @@ STEPS = (
         ),
         _loss,
     ),
-    Step(
+    ShowStep(
         "Session",
         "The same session, looked for again",
         "One conversation that both engines had acknowledged, by its key.",
@@ -354,7 +354,7 @@ STEPS = (
         ),
         _again,
     ),
-    Step(
+    ShowStep(
         "Two users",
         "One question, two users",
         "The question and what is known of the user become one vector. The same index answers both.",
@@ -364,7 +364,7 @@ STEPS = (
         ),
         _users,
     ),
-    Step(
+    ShowStep(
         "Map",
         "What does the index hold?",
         "Each point is a document; near points are about near things.",
@@ -374,7 +374,7 @@ STEPS = (
         ),
         _map,
     ),
-    Step(
+    ShowStep(
         "Recall",
         "One number decides what is found",
         "EF_RUNTIME says how many candidates a query looks at. Too few, and true neighbours are missed.",
@@ -384,7 +384,7 @@ STEPS = (
         ),
         _recall,
     ),
-    Step(
+    ShowStep(
         "Bill",
         "What does it cost?",
         "A million documents and the sessions with them, beside the alternatives.",
@@ -394,7 +394,7 @@ STEPS = (
         ),
         _bill,
     ),
-    Step(
+    ShowStep(
         "Three numbers",
         "Three numbers to take home",
         "All of them can be measured again, on your own cluster.",

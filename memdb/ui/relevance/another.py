@@ -36,15 +36,15 @@ def view(target: Target, info: IndexInfo) -> None:
         return
     request, model = _form(info)
     _look(target, info, request, model)
-    made = _looked_at(target, request, model)
-    if made is not None:
-        _show(made)
+    work_plan = _looked_at(target, request, model)
+    if work_plan is not None:
+        _show(work_plan)
         if not target.writable:
             st.caption("This target is read-only. On a writable one, this command does it:")
         parts.code_block(report.command_line(request, model) + " --writable", "bash")
         if target.writable:
-            _begin(target, made, request, model)
-    _ended(target, made, model)
+            _begin(target, work_plan, request, model)
+    _ended(target, work_plan, model)
     _take_back(target, info, request)
 
 
@@ -107,50 +107,52 @@ def _look(target: Target, info: IndexInfo, request: ReembedRequest, model: str) 
         try:
             if not model:
                 raise BadInput("No model is named.", "Name one, e.g. titan:512.")
-            made = plan(cached.client(target), info, request, named(model, Settings.from_env()))
+            work_plan = plan(cached.client(target), info, request, named(model, Settings.from_env()))
         except MemDBError as exc:
             st.session_state.pop(_PLAN, None)
             parts.show_error(exc, target)
             return
-        st.session_state[_PLAN] = ((target.address, request, model), made)
+        st.session_state[_PLAN] = ((target.address, request, model), work_plan)
 
 
 def _looked_at(target: Target, request: ReembedRequest, model: str) -> Plan | None:
     """The plan of exactly what the form says now."""
-    about, made = st.session_state.get(_PLAN, (None, None))
-    return made if about == (target.address, request, model) else None
+    about, work_plan = st.session_state.get(_PLAN, (None, None))
+    return work_plan if about == (target.address, request, model) else None
 
 
-def _show(made: Plan) -> None:
-    for text in report.sentences(made):
+def _show(work_plan: Plan) -> None:
+    for text in report.sentences(work_plan):
         st.markdown(f"- {markdown(text, 600)}")
-    for text in made.notes:
+    for text in work_plan.notes:
         st.caption(f":material/info: {markdown(text, 600)}")
-    for text in made.refusals:
+    for text in work_plan.refusals:
         st.warning(markdown(text, 600), icon=":material/block:")
 
 
-def _begin(target: Target, made: Plan, request: ReembedRequest, model: str) -> None:
+def _begin(target: Target, work_plan: Plan, request: ReembedRequest, model: str) -> None:
     typed = st.text_input(
         "Type the name of the index to go on", key="relevance.another.typed", autocomplete="off"
     )
     parts.start_button(
         "Embed again",
         _start,
-        (target, made, model, typed),
+        (target, work_plan, model, typed),
         icon=":material/autorenew:",
         key="relevance.another.start",
-        disabled=bool(made.refusals) or typed.strip() != made.base.name,
+        disabled=bool(work_plan.refusals) or typed.strip() != work_plan.base.name,
         help="Ended early, it goes on where it was when it is started again.",
     )
 
 
-def _start(target: Target, made: Plan, model: str, typed: str) -> None:
+def _start(target: Target, work_plan: Plan, model: str, typed: str) -> None:
     opened, budget, embedder = cached.client(target), safety.budget(target), named(model, Settings.from_env())
     EMBEDDING.start(
         "Embedding again",
-        lambda job: work.reembed(opened.budgeted(budget), made, embedder, typed=typed, report=job.report),
-        (made, model),
+        lambda job: work.reembed(
+            opened.budgeted(budget), work_plan, embedder, typed=typed, report=job.report
+        ),
+        (work_plan, model),
     )
 
 
@@ -169,30 +171,30 @@ def _ended(target: Target, looked_at: Plan | None, model: str) -> None:
     _next(target, looked_at, model)
 
 
-def _next(target: Target, made: Plan, model: str) -> None:
+def _next(target: Target, work_plan: Plan, model: str) -> None:
     st.button(
         "Compare both models",
         icon=":material/compare_arrows:",
         key="relevance.another.compare",
         on_click=_compare,
-        args=(made, model),
+        args=(work_plan, model),
         help="Fills the form on the left: A is the old index, B the new one.",
     )
     with st.expander("What is left to do", expanded=True):
         aliases = work.has_aliases(cached.client(target))
-        for number, step in enumerate(checklist.steps(made, model, aliases=aliases), 1):
+        for number, step in enumerate(checklist.steps(work_plan, model, aliases=aliases), 1):
             st.markdown(markdown(f"{number}. {step.words}", 600))
             if step.lines:
                 parts.code_block("\n".join(step.lines), "bash")
 
 
-def _compare(made: Plan, model: str) -> None:
+def _compare(work_plan: Plan, model: str) -> None:
     """A callback: the form compares the old index with the new one."""
     st.session_state["relevance.settings"] = 2
-    st.session_state["relevance.b.index"] = made.spec.name
-    st.session_state["relevance.b.field"] = made.request.field
+    st.session_state["relevance.b.index"] = work_plan.spec.name
+    st.session_state["relevance.b.field"] = work_plan.request.field
     st.session_state["relevance.b.embedder"] = model
-    st.session_state["relevance.b.strip"] = made.request.prefix
+    st.session_state["relevance.b.strip"] = work_plan.request.prefix
     st.session_state["relevance.view"] = "Comparison"
 
 

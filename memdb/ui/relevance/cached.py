@@ -10,17 +10,17 @@ from memdb.errors import NotFound
 from memdb.relevance import labels, store
 from memdb.relevance.labels import Label
 from memdb.relevance.run import Evaluation
-from memdb.relevance.store import Listed
+from memdb.relevance.store import ListedEvaluation
 from memdb.ui.kit import targets
 
 
-def listed(folder: Path) -> tuple[Listed, ...]:
+def listed(folder: Path) -> tuple[ListedEvaluation, ...]:
     """Kept evaluations, newest first; those that a command has kept too, none of a closed target."""
     return targets.visible(_listed(folder, store.changed(folder)))
 
 
 @st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
-def _listed(folder: Path, changed: int) -> tuple[Listed, ...]:
+def _listed(folder: Path, changed: int) -> tuple[ListedEvaluation, ...]:
     del changed  # tells a state of the folder from an earlier one
     return store.listed(folder)
 
@@ -32,11 +32,16 @@ def saved(folder: Path, run_id: str) -> Evaluation:
         NotFound: there is none of this id, or it is of a closed target.
         BadInput: its files are damaged.
     """
-    known = next((entry for entry in listed(folder) if entry.id == run_id), None)
-    kept = _saved(folder, run_id, known.size_bytes if known else 0, known.title if known else "")
-    if not targets.may_see(kept.target):  # the id may come from a link
+    entry_listed = next((entry for entry in listed(folder) if entry.id == run_id), None)
+    evaluation = _saved(
+        folder,
+        run_id,
+        entry_listed.size_bytes if entry_listed else 0,
+        entry_listed.title if entry_listed else "",
+    )
+    if not targets.may_see(evaluation.target):  # the id may come from a link
         raise NotFound(run_id, "saved evaluation")
-    return kept
+    return evaluation
 
 
 @st.cache_resource(ttl="30m", max_entries=8, show_spinner=False)

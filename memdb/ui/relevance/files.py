@@ -24,11 +24,11 @@ _KINDS: dict[Format, str] = {"csv": "CSV", "beir": "BEIR", "trec": "TREC"}
 
 def labels_view() -> None:
     """The user's own labels: counted by question, imported, exported, taken back."""
-    told = st.session_state.pop(_TOLD, None)
-    if isinstance(told, MemDBError):
-        parts.show_error(told)
-    elif told:
-        st.success(markdown(told, 600))
+    outcome = st.session_state.pop(_TOLD, None)
+    if isinstance(outcome, MemDBError):
+        parts.show_error(outcome)
+    elif outcome:
+        st.success(markdown(outcome, 600))
     _import()
     mine = own.own_labels(cached.home())
     if not mine:
@@ -41,8 +41,8 @@ def labels_view() -> None:
     questions: dict[str, Counter[int]] = {}
     for label in mine:
         questions.setdefault(label.question, Counter())[label.grade] += 1
-    said = markdown(f"{counted(len(mine), 'label')} of {counted(len(questions), 'question')}")
-    st.caption(f"{said}, in `labels.json` of this app.")
+    sentence = markdown(f"{counted(len(mine), 'label')} of {counted(len(questions), 'question')}")
+    st.caption(f"{sentence}, in `labels.json` of this app.")
     texts = list(questions)
     event = st.dataframe(
         pd.DataFrame(
@@ -150,13 +150,13 @@ def _add(queries: tuple[str, bytes] | None, qrels: tuple[str, bytes] | None) -> 
     try:
         judged = exchange.read(queries, qrels)
         more = exchange.to_labels(judged)
-        kept = labels.add(cached.home(), more)
+        stored = labels.add(cached.home(), more)
     except MemDBError as exc:
         st.session_state[_TOLD] = exc
         return
     more_of = f"{counted(len(more), 'label')} of {counted(len(judged.grades), 'question')}"
-    said = f"Imported {more_of}; there are {len(kept):,} now."
-    st.session_state[_TOLD] = " ".join((said, *judged.notes))
+    sentence = f"Imported {more_of}; there are {len(stored):,} now."
+    st.session_state[_TOLD] = " ".join((sentence, *judged.notes))
 
 
 def _export(mine: tuple[Label, ...], kind: Format) -> None:

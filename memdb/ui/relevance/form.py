@@ -29,7 +29,7 @@ CONFIDENCES = (0.9, 0.95, 0.99)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class EvaluationForm:
     """What the form says."""
 
     request: EvaluationRequest
@@ -43,7 +43,7 @@ class Missing:
     words: str
 
 
-def form(target: Target, info: IndexInfo) -> Asked | Missing | MemDBError:
+def form(target: Target, info: IndexInfo) -> EvaluationForm | Missing | MemDBError:
     """Draw the form, all of it whatever is wrong; the error where it cannot be run."""
     wrong: MemDBError | None = None
     labelled: Source | Judgements | Missing = "mine"
@@ -116,7 +116,7 @@ def form(target: Target, info: IndexInfo) -> Asked | Missing | MemDBError:
         )
     except BadInput as exc:
         return exc
-    return labelled if isinstance(labelled, Missing) else Asked(request, labelled)
+    return labelled if isinstance(labelled, Missing) else EvaluationForm(request, labelled)
 
 
 def _first_origin(info: IndexInfo) -> str:

@@ -39,12 +39,12 @@ def ended(target: Target) -> None:
     job = EVALUATING.ended()
     if job is None:
         return
-    asked = job.result is not None and bool(job.result.questions)
+    has_questions = job.result is not None and bool(job.result.questions)
     if EVALUATING.first_seen_ended():
         own.forget()
-        if job.result is not None and asked:
+        if job.result is not None and has_questions:
             st.session_state[RUN] = job.result.id
-    EVALUATING.outcome(target, "" if asked else "Cancelled before a question was asked to its end.")
+    EVALUATING.outcome(target, "" if has_questions else "Cancelled before a question was asked to its end.")
 
 
 def watch() -> bool:

@@ -12,7 +12,7 @@ from memdb.ui import frame
 from memdb.ui.kit import cached, parts, role, state
 from memdb.ui.relevance import another, files, form, job, runs, views
 from memdb.ui.relevance import cached as own
-from memdb.ui.relevance.form import Asked, Missing
+from memdb.ui.relevance.form import EvaluationForm, Missing
 from memdb.vectors.index import IndexInfo
 
 VIEWS = ("Comparison", "Questions", "Runs", "Labels", "Code and files", "Another model")
@@ -26,28 +26,28 @@ def draw(target: Target) -> None:
 def _draw(target: Target, info: IndexInfo) -> None:
     left, right = st.columns([1, 2.4], gap="medium")
     with left:
-        asked = form.form(target, info)
-        _start_button(target, asked)
+        request = form.form(target, info)
+        _start_button(target, request)
     with right:
-        _right(target, info, asked)
+        _right(target, info, request)
 
 
-def _start_button(target: Target, asked: Asked | Missing | MemDBError) -> None:
+def _start_button(target: Target, request: EvaluationForm | Missing | MemDBError) -> None:
     running = job.EVALUATING.current() is not None
-    ready = isinstance(asked, Asked)
+    ready = isinstance(request, EvaluationForm)
     parts.start_button(
         "Evaluate",
         job.start,
-        (target, asked.request, asked.labelled) if isinstance(asked, Asked) else (),
+        (target, request.request, request.labelled) if isinstance(request, EvaluationForm) else (),
         icon=":material/play_arrow:",
         width="stretch",
         key="relevance.start",
         disabled=not ready or running or role.locked(),
     )
-    if isinstance(asked, MemDBError):
-        parts.show_error(asked)
-    elif isinstance(asked, Missing):
-        st.caption(markdown(asked.words))
+    if isinstance(request, MemDBError):
+        parts.show_error(request)
+    elif isinstance(request, Missing):
+        st.caption(markdown(request.words))
     else:
         st.caption(
             "Embeds questions and searches; writes nothing to the server. "
@@ -55,23 +55,15 @@ def _start_button(target: Target, asked: Asked | Missing | MemDBError) -> None:
         )
 
 
-def _right(target: Target, info: IndexInfo, asked: Asked | Missing | MemDBError) -> None:
+def _right(target: Target, info: IndexInfo, request: EvaluationForm | Missing | MemDBError) -> None:
     if job.watch():
         return
     job.ended(target)
     run_id = _chosen()
-    shown = own.saved(cached.home(), run_id) if run_id is not None else None
-    if shown is not None:
-        views.headline(shown)
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default="Comparison",
-        required=True,
-        key="relevance.view",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
+    evaluation = own.saved(cached.home(), run_id) if run_id is not None else None
+    if evaluation is not None:
+        views.headline(evaluation)
+    view = parts.view_choice(VIEWS, key="relevance.view")
     with parts.errors_shown(target):
         if view == "Runs":
             runs.runs_view()
@@ -79,14 +71,14 @@ def _right(target: Target, info: IndexInfo, asked: Asked | Missing | MemDBError)
             files.labels_view()
         elif view == "Another model":
             another.view(target, info)
-        elif shown is None:
-            _invitation(target, info, asked)
+        elif evaluation is None:
+            _invitation(target, info, request)
         elif view == "Questions":
-            views.questions_view(shown)
+            views.questions_view(evaluation)
         elif view == "Code and files":
-            files.files_view(shown)
+            files.files_view(evaluation)
         else:
-            views.comparison_view(shown)
+            views.comparison_view(evaluation)
 
 
 def _chosen() -> str | None:
@@ -94,39 +86,39 @@ def _chosen() -> str | None:
     wanted = st.session_state.pop(runs.OPEN, None)
     if wanted is not None:
         st.session_state[job.RUN] = wanted
-    known = {entry.id: entry for entry in own.listed(cached.home())}
+    stored = {entry.id: entry for entry in own.listed(cached.home())}
     linked = st.session_state.get(job.RUN) or st.query_params.get(job.RUN)
-    if linked and linked not in known:
+    if linked and linked not in stored:
         st.caption(f":material/link_off: The evaluation {code(linked, 80)} is not kept here.")
-    if not known:
+    if not stored:
         return None
-    if st.session_state.get(job.RUN) not in known:
+    if st.session_state.get(job.RUN) not in stored:
         st.session_state.pop(job.RUN, None)
-    options = list(known)
+    options = list(stored)
     chosen = st.selectbox(
         "Evaluation", options, format_func=labels(options), key=job.RUN, bind="query-params"
     )
-    if chosen in known:
-        entry = known[chosen]
+    if chosen in stored:
+        entry = stored[chosen]
         st.caption(markdown(" · ".join(filter(None, (entry.title, runs.named(entry)))), 300))
     return chosen
 
 
-def _invitation(target: Target, info: IndexInfo, asked: Asked | Missing | MemDBError) -> None:
+def _invitation(target: Target, info: IndexInfo, request: EvaluationForm | Missing | MemDBError) -> None:
     none_yet = " No labels yet? Judge hits on the Search page, or give files on the left."
     parts.empty(
         "Are the answers right?",
         "Each setting is asked the labelled questions. Then this page says how good the answers are (nDCG, "
         "MRR, precision, recall), and of two settings which is better and how sure that is."
-        + ("" if isinstance(asked, Asked) else none_yet),
+        + ("" if isinstance(request, EvaluationForm) else none_yet),
         ":material/fact_check:",
-        parts.Act("Ask them now", job.start, (target, asked.request, asked.labelled))
-        if isinstance(asked, Asked)
+        parts.Act("Ask them now", job.start, (target, request.request, request.labelled))
+        if isinstance(request, EvaluationForm)
         else None,
         locked=job.EVALUATING.current() is not None or role.locked(),
     )
     name = demo_set.INDEX.name
-    if isinstance(asked, Missing) and info.name != name and name in frame.listed_names(target):
+    if isinstance(request, Missing) and info.name != name and name in frame.listed_names(target):
         parts.choose_here(
             "Try it on the demo's labelled index",
             {state.INDEX: name, "relevance.labels": "demo"},

@@ -10,7 +10,7 @@ import streamlit as st
 from memdb.display import counted, line, markdown
 from memdb.relevance import compare, report, store
 from memdb.relevance.measures import name
-from memdb.relevance.store import Listed
+from memdb.relevance.store import ListedEvaluation
 from memdb.ui.kit import cached, charts, parts, role, state
 from memdb.ui.relevance import cached as own
 from memdb.ui.relevance import figures
@@ -18,7 +18,7 @@ from memdb.ui.relevance import figures
 OPEN = "relevance.open"  # an evaluation to be shown from the next script run on
 
 
-def named(entry: Listed) -> str:
+def named(entry: ListedEvaluation) -> str:
     """What an evaluation was of, in a line."""
     settings = "; ".join(line(setting.words, 80) for setting in entry.settings)
     return f"{settings} · {counted(entry.questions, 'question')} of {line(entry.source, 80)}"
@@ -26,22 +26,22 @@ def named(entry: Listed) -> str:
 
 def runs_view() -> None:
     """The list; a chosen one is opened or deleted, two are compared."""
-    known = own.listed(cached.home())
-    if not known:
+    stored = own.listed(cached.home())
+    if not stored:
         parts.empty("No evaluation yet", "One is kept when it ends.", ":material/history:")
         return
     st.caption("Choose one to open or delete it, two to compare their first settings.")
     event = st.dataframe(
-        list_frame(known),
+        list_frame(stored),
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        key=f"relevance.runs.{len(known)}.{known[0].id}",
-        height=min(330, 38 + 35 * len(known)),
+        key=f"relevance.runs.{len(stored)}.{stored[0].id}",
+        height=min(330, 38 + 35 * len(stored)),
         column_config={"nDCG": st.column_config.TextColumn(width=120)},
     )
-    rows = [row for row in event.get("selection", {}).get("rows", []) if row < len(known)]
-    chosen = [known[row] for row in rows]
+    rows = [row for row in event.get("selection", {}).get("rows", []) if row < len(stored)]
+    chosen = [stored[row] for row in rows]
     if len(chosen) == 1:
         with st.container(horizontal=True):
             st.button(
@@ -65,18 +65,18 @@ def runs_view() -> None:
         _diff(earlier.id, later.id)
 
 
-def list_frame(known: Sequence[Listed]) -> pd.DataFrame:
+def list_frame(stored: Sequence[ListedEvaluation]) -> pd.DataFrame:
     """Kept evaluations as rows."""
     return pd.DataFrame(
         {
-            "when": [entry.started[:16].replace("T", " ") for entry in known],
-            "name": [line(entry.title, 80) for entry in known],
-            "settings": ["; ".join(line(s.words, 80) for s in entry.settings) for entry in known],
-            "nDCG": [" · ".join(f"{value:.3f}" for value in entry.ndcg) for entry in known],
-            "k": [entry.k for entry in known],
-            "questions": [entry.questions for entry in known],
-            "of": [line(entry.source, 80) for entry in known],
-            "state": ["partial" if entry.partial else "complete" for entry in known],
+            "when": [entry.started[:16].replace("T", " ") for entry in stored],
+            "name": [line(entry.title, 80) for entry in stored],
+            "settings": ["; ".join(line(s.words, 80) for s in entry.settings) for entry in stored],
+            "nDCG": [" · ".join(f"{value:.3f}" for value in entry.ndcg) for entry in stored],
+            "k": [entry.k for entry in stored],
+            "questions": [entry.questions for entry in stored],
+            "of": [line(entry.source, 80) for entry in stored],
+            "state": ["partial" if entry.partial else "complete" for entry in stored],
         }
     )
 

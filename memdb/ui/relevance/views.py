@@ -30,11 +30,11 @@ def headline(run: Evaluation) -> None:
     clear = len(run.answers) > 1 and all(
         each.clear for each in compare.differences(run) if compare.best(run) in (each.first, each.second)
     )
-    said = markdown(compare.conclusion(run), 2_000)
+    sentence = markdown(compare.conclusion(run), 2_000)
     if clear and not run.partial:
-        st.success(said, icon=":material/check_circle:")
+        st.success(sentence, icon=":material/check_circle:")
     else:
-        st.info(said, icon=":material/info:")
+        st.info(sentence, icon=":material/info:")
     st.caption(
         f"{len(run.questions):,} questions of {markdown(run.source, 200)} · {markdown(run.target, 120)} · "
         f"{markdown(run.started[:16].replace('T', ' '))} UTC"
@@ -155,7 +155,7 @@ def questions_view(run: Evaluation) -> None:
 
 
 def _question(run: Evaluation, row: int) -> None:
-    known = run.grades[row]
+    grade_of = run.grades[row]
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{markdown(run.questions[row], 1_000)}**")
@@ -172,12 +172,12 @@ def _question(run: Evaluation, row: int) -> None:
         for letter, answered in zip(run.names, run.answers, strict=True):
             hits = answered.hits[row]
             columns[letter] = [line(key, 200) for key in hits] + [""] * (most - len(hits))
-            grades = ["unjudged" if key not in known else str(known[key]) for key in hits]
+            grades = ["unjudged" if key not in grade_of else str(grade_of[key]) for key in hits]
             columns[f"grade {letter}"] = grades + [""] * (most - len(hits))
         st.dataframe(pd.DataFrame(columns), hide_index=True, key="relevance.question.hits")
         returned = {key for answered in run.answers for key in answered.hits[row]}
         missed = [
-            key for key, grade in known.items() if grade >= run.request.relevant and key not in returned
+            key for key, grade in grade_of.items() if grade >= run.request.relevant and key not in returned
         ]
         if missed:
             named = ", ".join(line(key, 80) for key in missed[:5])

@@ -79,14 +79,14 @@ def side_by_side(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
         answer(target, info, side, embedder, choice.text, key, run, vector),
         answer(other, other_info, chosen.side, chosen.embedder, choice.text, key, run, vector),
     )
-    made = question(choice.text, *answers, prefixes(first, chosen))
+    answered = question(choice.text, *answers, prefixes(first, chosen))
     names = (first.words(chosen), chosen.words(first))
     titles = {
         hit.removeprefix(prefix): title_of(fields, hit, about)
         for got, prefix, about in zip(answers, prefixes(first, chosen), (info, other_info), strict=True)
         for hit, fields in zip(got.keys, got.fields, strict=True)
     }
-    _moves(made, names, titles)
+    _moves(answered, names, titles)
     for got in answers:
         for note in got.notes:
             st.caption(f":material/info: {markdown(note)}")
@@ -102,8 +102,8 @@ def _second(
 ) -> tuple[Target, IndexInfo, OpenSide] | None:
     """The controls of the other way, and the way they say; None where it cannot be asked, which is told."""
     st.markdown("**Beside it**")
-    left, middle, right = st.columns(3)
-    with left:
+    first_column, middle, right = st.columns(3)
+    with first_column:
         other = _target(target)
         names = cached.index_names(other)
         if not names:
@@ -179,35 +179,37 @@ def _target(target: Target) -> Target:
     return target if name in (None, current.name) else targets.open_named(every[name])
 
 
-def _moves(made: Question, names: tuple[str, str], titles: dict[str, str]) -> None:
-    told = made.overlap
+def _moves(answered: Question, names: tuple[str, str], titles: dict[str, str]) -> None:
+    overlap = answered.overlap
     with st.container(horizontal=True):
-        st.metric("shared", f"{told.shared:,}")
-        st.metric("only in the first", f"{told.only_first:,}")
-        st.metric("only in the second", f"{told.only_second:,}")
-        st.metric("Jaccard", f"{told.jaccard:.2f}", help="Shared documents, of all in either list.")
-        st.metric("rank-biased overlap", f"{told.rbo:.2f}", help="1: the same order; first ranks weigh more.")
-    if not made.moves:
+        st.metric("shared", f"{overlap.shared:,}")
+        st.metric("only in the first", f"{overlap.only_first:,}")
+        st.metric("only in the second", f"{overlap.only_second:,}")
+        st.metric("Jaccard", f"{overlap.jaccard:.2f}", help="Shared documents, of all in either list.")
+        st.metric(
+            "rank-biased overlap", f"{overlap.rbo:.2f}", help="1: the same order; first ranks weigh more."
+        )
+    if not answered.moves:
         st.caption("Neither way found a document.")
         return
     st.plotly_chart(
-        charts.rank_moves(charts.moves(made.first, made.second, titles), names, dark=state.dark()),
+        charts.rank_moves(charts.moves(answered.first, answered.second, titles), names, dark=state.dark()),
         key="search.side.moves",
         config=charts.PLAIN,
         alt="Rank of each document on both sides",
     )
     frame = pd.DataFrame(
         {
-            "first": pd.array([m.first for m in made.moves], dtype="Int64"),
-            "second": pd.array([m.second for m in made.moves], dtype="Int64"),
-            "moved": pd.array([m.moved for m in made.moves], dtype="Int64"),
-            "title": [titles.get(m.name, "") for m in made.moves],
-            "key": [line(m.name, 300) for m in made.moves],
+            "first": pd.array([m.first for m in answered.moves], dtype="Int64"),
+            "second": pd.array([m.second for m in answered.moves], dtype="Int64"),
+            "moved": pd.array([m.moved for m in answered.moves], dtype="Int64"),
+            "title": [titles.get(m.name, "") for m in answered.moves],
+            "key": [line(m.name, 300) for m in answered.moves],
         }
     )
     st.caption(f"First: {markdown(names[0])}. Second: {markdown(names[1])}.")
     st.dataframe(frame, hide_index=True, placeholder="–", key="search.side.table")
-    about = {"question": made.text, "first": names[0], "second": names[1]}
+    about = {"question": answered.text, "first": names[0], "second": names[1]}
     parts.export(frame, "side-by-side", about, key="search.side.export")
 
 
@@ -232,24 +234,24 @@ def _many(target: Target, other: Target, first: OpenSide, second: OpenSide) -> N
     job = COMPARING.outcome(target, "Cancelled before all questions were asked.")
     if job is None or job.result is None:
         return
-    made = job.result
-    st.caption(f"First: {markdown(made.first)}. Second: {markdown(made.second)}.")
-    st.markdown(markdown(made.words, 1_000))
+    evaluation = job.result
+    st.caption(f"First: {markdown(evaluation.first)}. Second: {markdown(evaluation.second)}.")
+    st.markdown(markdown(evaluation.words, 1_000))
     st.plotly_chart(
-        figures.agreement(made.jaccard, made.rbo, dark=state.dark()),
+        figures.agreement(evaluation.jaccard, evaluation.rbo, dark=state.dark()),
         key="search.side.agreement",
         config=charts.PLAIN,
         alt="How many questions agree how far",
     )
     frame = pd.DataFrame(
         {
-            "overlap": made.rbo,
-            "Jaccard": made.jaccard,
-            "shared": [each.overlap.shared for each in made.questions],
-            "question": [line(each.text, 300) for each in made.questions],
+            "overlap": evaluation.rbo,
+            "Jaccard": evaluation.jaccard,
+            "shared": [each.overlap.shared for each in evaluation.questions],
+            "question": [line(each.text, 300) for each in evaluation.questions],
         }
     )
-    st.session_state[PICKED] = tuple(each.text for each in made.questions)
+    st.session_state[PICKED] = tuple(each.text for each in evaluation.questions)
     st.dataframe(
         frame,
         hide_index=True,
@@ -262,12 +264,15 @@ def _many(target: Target, other: Target, first: OpenSide, second: OpenSide) -> N
         },
     )
     st.caption("Choose a row to see that question above.")
-    if made.spent.texts:
-        st.caption(f":material/timer: Embedded: {markdown(made.spent.words)}")
-    for note in made.notes:
+    if evaluation.spent.texts:
+        st.caption(f":material/timer: Embedded: {markdown(evaluation.spent.words)}")
+    for note in evaluation.notes:
         st.caption(f":material/info: {markdown(note)}")
     parts.export(
-        frame, "agreement", {"first": made.first, "second": made.second}, key="search.side.export_all"
+        frame,
+        "agreement",
+        {"first": evaluation.first, "second": evaluation.second},
+        key="search.side.export_all",
     )
 
 

@@ -14,33 +14,33 @@ from memdb.ui.search.shown import SearchView, export
 from memdb.vectors.titles import titles_in
 
 
-def two_settings(shown: SearchView) -> None:
+def two_settings(view: SearchView) -> None:
     """A second EF_RUNTIME beside the form's: overlap, times, rank moves."""
-    request = shown.choice.request
+    request = view.choice.request
     if request.ef_runtime is None:
         parts.empty(
             "Nothing to compare",
-            markdown(shown.info.vector_field(request.field)[1].without_ef),
+            markdown(view.info.vector_field(request.field)[1].without_ef),
             ":material/tune:",
         )
         return
     other = ef_input(
-        shown.target,
+        view.target,
         "search.ef2",
         10,
         label="The other EF_RUNTIME",
         help=f"Beside EF_RUNTIME {request.ef_runtime} of the form.",
     )
     changed = replace(request, ef_runtime=other)
-    second = cached.knn(shown.target, shown.info, changed, state.reading("search.run"))
+    second = cached.knn(view.target, view.info, changed, state.reading("search.run"))
     names = (f"EF {other:g}", f"EF {request.ef_runtime}")
-    titles = {**titles_in(shown.info, second), **shown.titles}
-    moves = charts.moves(second.keys, shown.result.keys, titles)
-    common = len(set(second.keys) & set(shown.result.keys))
+    titles = {**titles_in(view.info, second), **view.titles}
+    moves = charts.moves(second.keys, view.result.keys, titles)
+    common = len(set(second.keys) & set(view.result.keys))
     with st.container(horizontal=True):
-        st.metric("in both", f"{common} of {len(shown.result.keys)}")
+        st.metric("in both", f"{common} of {len(view.result.keys)}")
         st.metric(names[0], f"{second.took_ms:.1f} ms")
-        st.metric(names[1], f"{shown.result.took_ms:.1f} ms")
+        st.metric(names[1], f"{view.result.took_ms:.1f} ms")
     st.plotly_chart(
         charts.rank_moves(moves, names, dark=state.dark()),
         key="search.moves",
@@ -60,4 +60,4 @@ def two_settings(shown: SearchView) -> None:
         }
     )
     st.dataframe(frame, hide_index=True, placeholder="–")
-    export(shown, frame)
+    export(view, frame)

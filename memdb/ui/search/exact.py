@@ -25,23 +25,23 @@ from memdb.vectors.titles import titles_of
 COMPUTING = JobSlot[Truth]("search.exact_job", every="0.5s")
 
 
-def against_exact(shown: SearchView) -> None:
+def against_exact(view: SearchView) -> None:
     """Recall of this query, its exact neighbours as a chart and a table."""
-    nearest = _truth(shown)
+    nearest = _truth(view)
     if nearest is None:
         return
     keys = nearest.keys[0]
     true_distances = nearest.distances[0, : len(keys)]
-    request = shown.choice.request
+    request = view.choice.request
     verdict = recall.judge(
-        cached.client(shown.target),
-        shown.info,
+        cached.client(view.target),
+        view.info,
         request.field,
-        _sent(shown),
-        [shown.result.keys],
+        _sent(view),
+        [view.result.keys],
         nearest.keys,
         list(nearest.distances),
-        Membership(cached.client(shown.target), shown.info, request.filter),
+        Membership(cached.client(view.target), view.info, request.filter),
     )[0]
     missed = len(verdict.retrieved) - sum(verdict.retrieved)
     with st.container(horizontal=True):
@@ -54,7 +54,7 @@ def against_exact(shown: SearchView) -> None:
         st.metric("documents compared", f"{nearest.looked_at:,}")
     for note in nearest.notes:
         st.caption(f":material/info: {markdown(note)}")
-    titles = _titles(shown, keys)
+    titles = _titles(view, keys)
     st.plotly_chart(
         charts.truth_ranks(
             [titles[key] for key in keys], keys, true_distances, verdict.retrieved, dark=state.dark()
@@ -86,36 +86,36 @@ def against_exact(shown: SearchView) -> None:
         placeholder="–",
     )
     if verdict.outside:
-        names = ", ".join(code(shown.result.keys[place]) for place in verdict.outside[:5])
+        names = ", ".join(code(view.result.keys[place]) for place in verdict.outside[:5])
         st.caption(
             f":material/filter_alt_off: Returned although the filter does not let them through: {names}"
         )
     if verdict.extra:
-        names = ", ".join(code(shown.result.keys[place]) for place in verdict.extra[:5])
+        names = ", ".join(code(view.result.keys[place]) for place in verdict.extra[:5])
         count = len(verdict.extra)
         are = "document is" if count == 1 else "documents are"
         st.caption(f"{count} returned {are} not among the true nearest neighbours: {names}")
-    export(shown, frame)
+    export(view, frame)
 
 
-def _sent(shown: SearchView) -> Vectors:
+def _sent(view: SearchView) -> Vectors:
     """(1, dim): the query as the index receives it."""
-    request = shown.choice.request
-    _, params = shown.info.vector_field(request.field)
+    request = view.choice.request
+    _, params = view.info.vector_field(request.field)
     return received(request, params)
 
 
-def _queries(shown: SearchView) -> Queries:
-    return queries.made(_sent(shown), ("",))
+def _queries(view: SearchView) -> Queries:
+    return queries.made(_sent(view), ("",))
 
 
-def _truth(shown: SearchView) -> Truth | None:
+def _truth(view: SearchView) -> Truth | None:
     """The exact answer, if it is at hand and holds; None while a job is on offer or runs."""
-    request, client = shown.choice.request, cached.client(shown.target)
-    _, params = shown.info.vector_field(request.field)
-    kept = truth.at_hand(client, shown.info, request.field, _queries(shown), request.k, request.filter)
-    if kept is not None:
-        return kept
+    request, client = view.choice.request, cached.client(view.target)
+    _, params = view.info.vector_field(request.field)
+    stored = truth.at_hand(client, view.info, request.field, _queries(view), request.k, request.filter)
+    if stored is not None:
+        return stored
     if COMPUTING.current(request) is not None:
         COMPUTING.watch()
         return None
@@ -123,31 +123,31 @@ def _truth(shown: SearchView) -> Truth | None:
     if job is not None and job.result is not None:
         note = "The documents changed since this was computed. Search again for what is stored now."
         return replace(job.result, notes=(*job.result.notes, note))
-    matching = shown.info.documents if shown.choice.matching is None else shown.choice.matching
+    matching = view.info.documents if view.choice.matching is None else view.choice.matching
     size = matching * params.bytes
     parts.empty(
         "Exact neighbours",
         f"Reads the {matching:,} vectors under the filter ({bytes_text(size)}) in blocks and "
         "compares all of them with the query.",
         ":material/target:",
-        parts.Act("Compute exact neighbours", _start_exact, (shown,)),
+        parts.Act("Compute exact neighbours", _start_exact, (view,)),
     )
     return None
 
 
-def _start_exact(shown: SearchView) -> None:
-    request, opened = shown.choice.request, cached.client(shown.target)
-    budget, queries = safety.budget(shown.target), _queries(shown)
+def _start_exact(view: SearchView) -> None:
+    request, opened = view.choice.request, cached.client(view.target)
+    budget, queries = safety.budget(view.target), _queries(view)
 
     def work(job: Job[Truth]) -> Truth:
         client = opened.budgeted(budget)
-        info = index_info(client, shown.info.name)
+        info = index_info(client, view.info.name)
         return truth.truth(client, info, request.field, queries, request.k, request.filter, report=job.report)
 
     COMPUTING.start("Exact neighbours", work, about=request)
 
 
-def _titles(shown: SearchView, keys: tuple[str, ...]) -> dict[str, str]:
+def _titles(view: SearchView, keys: tuple[str, ...]) -> dict[str, str]:
     """Names also of documents that the index did not return."""
-    missing = [key for key in keys if key not in shown.titles]
-    return {**shown.titles, **titles_of(cached.client(shown.target), shown.info, missing)}
+    missing = [key for key in keys if key not in view.titles]
+    return {**view.titles, **titles_of(cached.client(view.target), view.info, missing)}

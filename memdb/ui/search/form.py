@@ -305,7 +305,7 @@ def _filter(target: Target, info: IndexInfo) -> tuple[Condition, int | None]:
     conditions: list[Condition] = []
     with st.container(border=True):
         st.markdown("**Filter**")
-        told = st.empty()
+        caption = st.empty()
         for field in (*info.of_kind("TAG"), *info.of_kind("NUMERIC"), *info.of_kind("TEXT")):
             chosen = _field_filter(target, info, field)
             if chosen is not None:
@@ -321,7 +321,7 @@ def _filter(target: Target, info: IndexInfo) -> tuple[Condition, int | None]:
             conditions.append(Raw(raw))
         condition = And(tuple(conditions))
         matching, words = filter_form.counted(target, info, condition)
-        told.caption(words)
+        caption.caption(words)
     return condition, matching
 
 

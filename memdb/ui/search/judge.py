@@ -17,9 +17,9 @@ _AT = "search.judge.at"  # (question, place of the hit that is shown)
 _WRONG = "search.judge.wrong"  # why the last grade was not kept
 
 
-def judge(shown: SearchView) -> None:
+def judge(view: SearchView) -> None:
     """The hit that is to be judged with its buttons, and all hits with their grades."""
-    if shown.choice.by != "Text":
+    if view.choice.by != "Text":
         parts.empty(
             "No question to judge by",
             "A label belongs to a question in words: search by text, then judge the hits.",
@@ -29,21 +29,21 @@ def judge(shown: SearchView) -> None:
     wrong = st.session_state.pop(_WRONG, None)
     if isinstance(wrong, MemDBError):
         parts.show_error(wrong)
-    question, keys = shown.choice.text.strip(), shown.result.keys
-    known = {each.key: each.grade for each in labels.load(cached.home()) if each.question == question}
-    judged = sum(key in known for key in keys)
+    question, keys = view.choice.text.strip(), view.result.keys
+    grades = {each.key: each.grade for each in labels.load(cached.home()) if each.question == question}
+    judged = sum(key in grades for key in keys)
     st.caption(
         f"**{judged:,} of {len(keys):,}** hits are judged. Press 0, 1, 2 or 3; the arrows go on and back, X "
         f"takes a grade back. Grades: {', '.join(f'{grade} {words}' for grade, words in GRADES.items())}."
     )
-    at = _place(question, keys, known)
-    _hit(shown, question, at, known)
+    at = _place(question, keys, grades)
+    _hit(view, question, at, grades)
     table = pd.DataFrame(
         {
             "rank": range(1, len(keys) + 1),
             "shown": ["→" if place == at else "" for place in range(len(keys))],
-            "grade": pd.array([known.get(key) for key in keys], dtype="Int64"),
-            "title": [line(shown.titles[key], 200) for key in keys],
+            "grade": pd.array([grades.get(key) for key in keys], dtype="Int64"),
+            "title": [line(view.titles[key], 200) for key in keys],
             "key": [line(key, 300) for key in keys],
         }
     )
@@ -56,25 +56,25 @@ def judge(shown: SearchView) -> None:
     )
 
 
-def _hit(shown: SearchView, question: str, at: int, known: dict[str, int]) -> None:
-    key = shown.result.keys[at]
-    fields = shown.result.fields[at]
+def _hit(view: SearchView, question: str, at: int, grades: dict[str, int]) -> None:
+    key = view.result.keys[at]
+    fields = view.result.fields[at]
     with st.container(border=True):
-        st.markdown(f"**{at + 1:,}. {markdown(shown.titles[key], 160)}**")
+        st.markdown(f"**{at + 1:,}. {markdown(view.titles[key], 160)}**")
         st.caption(code(key))
-        for name in (field.name for field in shown.info.fields if field.name.lower() in CONTENTS):
+        for name in (field.name for field in view.info.fields if field.name.lower() in CONTENTS):
             if fields.get(name):
                 st.text(plain(fields[name], 1_200))
         with st.container(horizontal=True, gap="small"):
             for grade, words in GRADES.items():
                 st.button(
                     markdown(words),  # its key, the grade, stands beside it
-                    type="primary" if known.get(key) == grade else "secondary",
+                    type="primary" if grades.get(key) == grade else "secondary",
                     shortcut=str(grade),
                     key=f"search.judge.{grade}",
                     disabled=role.locked(),
                     on_click=_grade,
-                    args=(question, shown.result.keys, at, grade),
+                    args=(question, view.result.keys, at, grade),
                 )
             st.space("stretch")
             st.button(
@@ -93,7 +93,7 @@ def _hit(shown: SearchView, question: str, at: int, known: dict[str, int]) -> No
                 shortcut="Right",
                 key="search.judge.on",
                 help="The next hit",
-                disabled=at + 1 >= len(shown.result.keys),
+                disabled=at + 1 >= len(view.result.keys),
                 on_click=_go,
                 args=(question, at + 1),
             )
@@ -103,18 +103,18 @@ def _hit(shown: SearchView, question: str, at: int, known: dict[str, int]) -> No
                 shortcut="x",
                 key="search.judge.take_back",
                 help="Take the grade back",
-                disabled=key not in known or role.locked(),
+                disabled=key not in grades or role.locked(),
                 on_click=_grade,
-                args=(question, shown.result.keys, at, None),
+                args=(question, view.result.keys, at, None),
             )
 
 
-def _place(question: str, keys: tuple[str, ...], known: dict[str, int]) -> int:
+def _place(question: str, keys: tuple[str, ...], grades: dict[str, int]) -> int:
     """The hit that was gone to, else the first that is not judged."""
-    kept = st.session_state.get(_AT)
-    if isinstance(kept, tuple) and kept[0] == question and 0 <= kept[1] < len(keys):
-        return int(kept[1])
-    return next((place for place, key in enumerate(keys) if key not in known), 0)
+    place = st.session_state.get(_AT)
+    if isinstance(place, tuple) and place[0] == question and 0 <= place[1] < len(keys):
+        return int(place[1])
+    return next((place for place, key in enumerate(keys) if key not in grades), 0)
 
 
 def _go(question: str, place: int) -> None:

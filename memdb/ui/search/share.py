@@ -18,15 +18,15 @@ from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo
 
 
-def code_and_link(shown: SearchView) -> None:
+def code_and_link(view: SearchView) -> None:
     """The exact command, as shell and Python, and the link."""
     st.markdown("##### The command")
-    parts.copy_as_code(shown.result.command, shown.target, library_code(shown), key="search.code")
+    parts.copy_as_code(view.result.command, view.target, library_code(view), key="search.code")
     st.markdown("##### Link to this view")
-    if shown.choice.by == "Vector":
+    if view.choice.by == "Vector":
         st.caption("A pasted or uploaded vector does not fit a link: the link opens the rest of this view.")
     address = (st.context.url or "").split("?")[0]
-    parts.code_block(f"{address}?{link(shown.info)}")
+    parts.code_block(f"{address}?{link(view.info)}")
     st.caption("It names the index and the widgets, never the server, a user or a password.")
 
 
@@ -48,25 +48,25 @@ def link(info: IndexInfo) -> str:
     return urlencode(values, doseq=True)
 
 
-def library_code(shown: SearchView) -> str:
+def library_code(view: SearchView) -> str:
     """The same search with this library, ready to run."""
-    request = shown.choice.request
-    rendered = render(request.filter, cached.server(shown.target).dialect, shown.info)
-    field = f", field={request.field!r}" if len(shown.info.of_kind("VECTOR")) > 1 else ""
-    model = shown.choice.model
+    request = view.choice.request
+    rendered = render(request.filter, cached.server(view.target).dialect, view.info)
+    field = f", field={request.field!r}" if len(view.info.of_kind("VECTOR")) > 1 else ""
+    model = view.choice.model
     here = f", here={model.here!r}" if model and model.here else ""
     vector = {
         "Text": f"embedder_for(client, info, Settings.from_env(){field}{here})"
-        f".embed([{shown.choice.text!r}])[0]",
-        "Document": f"document_vector(client, info, {request.field!r}, {shown.choice.text!r})",
+        f".embed([{view.choice.text!r}])[0]",
+        "Document": f"document_vector(client, info, {request.field!r}, {view.choice.text!r})",
         "Vector": 'np.fromfile("vector.bin", dtype="<f4")',
-    }[shown.choice.by]
+    }[view.choice.by]
     imports = {
         "Text": "from memdb.embedding import embedder_for\nfrom memdb.settings import Settings",
         "Document": "from memdb.vectors.search import document_vector",
         "Vector": "import numpy as np",
-    }[shown.choice.by]
-    user = "" if not shown.target.username else "  # user and password: MEMDB_URL, MEMDB_PASSWORD"
+    }[view.choice.by]
+    user = "" if not view.target.username else "  # user and password: MEMDB_URL, MEMDB_PASSWORD"
     return f"""import os
 
 {imports}
@@ -76,7 +76,7 @@ from memdb.vectors.index import index_info
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.search import knn
 
-target = Target.parse({shown.target.address!r}, password=os.environ.get("MEMDB_PASSWORD", "")){user}
+target = Target.parse({view.target.address!r}, password=os.environ.get("MEMDB_PASSWORD", "")){user}
 with connect(target) as client:
     info = index_info(client, {request.index!r})
     vector = {vector}
@@ -137,7 +137,7 @@ def remember(info: IndexInfo, choice: SearchChoice, took_ms: float, nearest: str
         took_ms: how long it took.
         nearest: the title of the first hit; empty where nothing came back.
     """
-    kept: list[dict[str, object]] = state.keep(state.HISTORY, [])
+    entries: list[dict[str, object]] = state.keep(state.HISTORY, [])
     if choice.by == "Vector":
         return
     where = {name: st.session_state.get(name) for name in LINKED if name != "search.view"}
@@ -158,29 +158,29 @@ def remember(info: IndexInfo, choice: SearchChoice, took_ms: float, nearest: str
         "first hit": nearest,
         "run": state.reading("search.run"),
     }
-    same = [e for e in kept if (e["state"], e["run"]) == (entry["state"], entry["run"])]
+    same = [e for e in entries if (e["state"], e["run"]) == (entry["state"], entry["run"])]
     if not same:
-        st.session_state[state.HISTORY] = [entry, *kept][: state.HISTORY_LENGTH]
+        st.session_state[state.HISTORY] = [entry, *entries][: state.HISTORY_LENGTH]
 
 
 def history() -> None:
     """The last queries; one can be asked again."""
-    kept: list[dict[str, object]] = state.keep(state.HISTORY, [])
-    if not kept:
+    entries: list[dict[str, object]] = state.keep(state.HISTORY, [])
+    if not entries:
         st.caption("Nothing asked yet.")
         return
-    frame = pd.DataFrame(kept)[["query", "by", "k", "ef", "matching", "ms", "first hit"]]
+    frame = pd.DataFrame(entries)[["query", "by", "k", "ef", "matching", "ms", "first hit"]]
     event = st.dataframe(
         frame,
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
         width=720,
-        key=f"search.history.{len(kept)}.{kept[0]['run']}",
+        key=f"search.history.{len(entries)}.{entries[0]['run']}",
     )
     rows = event.get("selection", {}).get("rows", [])
-    if rows and rows[0] < len(kept):
-        st.button("Ask this again", icon=":material/replay:", on_click=_recall, args=(kept[rows[0]],))
+    if rows and rows[0] < len(entries):
+        st.button("Ask this again", icon=":material/replay:", on_click=_recall, args=(entries[rows[0]],))
     else:
         st.caption(f"The last {state.HISTORY_LENGTH} of this browser tab. Choose one to ask it again.")
 

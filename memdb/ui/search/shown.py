@@ -53,18 +53,18 @@ def table_of(info: IndexInfo, result: KnnResult) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def export(shown: SearchView, frame: pd.DataFrame) -> None:
+def export(view: SearchView, frame: pd.DataFrame) -> None:
     """Files of what is shown, with the request that made it."""
-    request = shown.choice.request
+    request = view.choice.request
     about = {
-        "target": shown.target.address,
+        "target": view.target.address,
         "index": request.index,
         "field": request.field,
-        "by": shown.choice.by,
-        "query": shown.choice.text,
+        "by": view.choice.by,
+        "query": view.choice.text,
         "k": request.k,
         "ef_runtime": request.ef_runtime,
-        "filter": render(request.filter, cached.server(shown.target).dialect, shown.info).query,
-        "took_ms": shown.result.took_ms,
+        "filter": render(request.filter, cached.server(view.target).dialect, view.info).query,
+        "took_ms": view.result.took_ms,
     }
     parts.export(frame, "search", about, key="search.export")

@@ -33,41 +33,32 @@ def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
     """Run the search and draw it in the chosen view."""
     run = state.reading("search.run")
     result = cached.knn(target, info, choice.request, run)
-    shown = SearchView(target, info, choice, result, titles_in(info, result))
-    nearest = shown.titles.get(result.keys[0], "") if result.keys else ""
+    search_view = SearchView(target, info, choice, result, titles_in(info, result))
+    nearest = search_view.titles.get(result.keys[0], "") if result.keys else ""
     remember(info, choice, result.took_ms, nearest)
-    _headline(shown)
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default="Table",
-        required=True,
-        key="search.view",
-        bind="query-params",
-        wrap=True,
-        label_visibility="collapsed",
-    )
+    _headline(search_view)
+    view = parts.view_choice(VIEWS, key="search.view")
     with parts.errors_shown(target):
         if not result.keys and view not in {"Code and link", "Side by side"}:
-            _nothing(shown)
+            _nothing(search_view)
         elif view == "Cards":
-            _cards(shown)
+            _cards(search_view)
         elif view == "Judge":
-            judge(shown)
+            judge(search_view)
         elif view == "Against exact":
-            against_exact(shown)
+            against_exact(search_view)
         elif view == "Two EF settings":
-            two_settings(shown)
+            two_settings(search_view)
         elif view == "Side by side":
             side_by_side(target, info, choice)
         elif view == "Code and link":
-            code_and_link(shown)
+            code_and_link(search_view)
         else:
-            _table(shown)
+            _table(search_view)
 
 
-def _headline(shown: SearchView) -> None:
-    result, request = shown.result, shown.choice.request
+def _headline(view: SearchView) -> None:
+    result, request = view.result, view.choice.request
     ef = "" if request.ef_runtime is None else f" · EF {request.ef_runtime}"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
@@ -80,7 +71,7 @@ def _headline(shown: SearchView) -> None:
             history()
     for note in result.notes:
         st.warning(markdown(note), icon=":material/warning:")
-    matching = shown.choice.matching
+    matching = view.choice.matching
     if matching is not None and len(result.keys) < min(request.k, matching):
         st.warning(
             f"{len(result.keys):,} came back although {matching:,} documents match. "
@@ -89,8 +80,8 @@ def _headline(shown: SearchView) -> None:
         )
 
 
-def _nothing(shown: SearchView) -> None:
-    if shown.info.documents == 0 and shown.choice.matching == 0:
+def _nothing(view: SearchView) -> None:
+    if view.info.documents == 0 and view.choice.matching == 0:
         parts.empty(
             "The index is empty", "It holds no document so far: ask again later.", ":material/database:"
         )
@@ -98,28 +89,28 @@ def _nothing(shown: SearchView) -> None:
     parts.empty(
         "Nothing matches",
         "No document passes the filter. Remove a condition, or widen a range."
-        if shown.choice.matching == 0
+        if view.choice.matching == 0
         else "The index returned no hit. Ask again with a higher EF_RUNTIME.",
         ":material/filter_alt_off:",
     )
 
 
-def _table(shown: SearchView) -> None:
-    result, info = shown.result, shown.info
+def _table(view: SearchView) -> None:
+    result, info = view.result, view.info
     frame = table_of(info, result)
     long = [f.name for f in info.fields if f.name.lower() in CONTENTS]
     order = [c for c in frame.columns if c not in long and c not in {"key"}]
-    digest = f"{shown.choice.request.__hash__():x}.{st.session_state['search.run']}"
+    digest = f"{view.choice.request.__hash__():x}.{st.session_state['search.run']}"
     titles = [c for c in order[3:] if is_title(c)]
     headed = labels([str(c) for c in frame.columns], 80)
-    seen = frame.rename(columns=headed)
+    table = frame.rename(columns=headed)
     event = st.dataframe(
-        seen,
+        table,
         hide_index=True,
         column_order=[
             headed(c) for c in (*order[:3], *titles, *(c for c in order[3:] if c not in titles), "key", *long)
         ],
-        column_config=_columns(result.metric, seen),
+        column_config=_columns(result.metric, table),
         on_select="rerun",
         selection_mode="single-row",
         key=f"search.table.{digest}",
@@ -129,7 +120,7 @@ def _table(shown: SearchView) -> None:
     st.plotly_chart(
         charts.distance_profile(
             result.keys,
-            [shown.titles[key] for key in result.keys],
+            [view.titles[key] for key in result.keys],
             result.distances,
             distance.MEANING[result.metric][0],
             dark=state.dark(),
@@ -138,10 +129,10 @@ def _table(shown: SearchView) -> None:
         config=charts.PLAIN,
         alt="Distance by rank",
     )
-    export(shown, frame)
+    export(view, frame)
     rows = event.get("selection", {}).get("rows", [])
     if rows and rows[0] < len(result.keys):
-        document_panel(shown, result.keys[rows[0]])
+        document_panel(view, result.keys[rows[0]])
     else:
         st.caption("Choose a row to see the whole document.")
 
@@ -169,23 +160,23 @@ def _columns(metric: str, frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def document_panel(shown: SearchView, key: str) -> None:
+def document_panel(view: SearchView, key: str) -> None:
     """One document, whole: fields as text, its vector, size and time to live."""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"#### {markdown(shown.titles.get(key, key), 160)}")
+            st.markdown(f"#### {markdown(view.titles.get(key, key), 160)}")
             st.space("stretch")
             st.button(
                 "More like this", icon=":material/hub:", on_click=more_like, args=(key,), key="search.more"
             )
-        client = cached.client(shown.target)
-        fields = search.document(client, key, shown.info.on)
+        client = cached.client(view.target)
+        fields = search.document(client, key, view.info.on)
         facts = search.facts(client, key)
         st.caption(
             f"{code(key)} · {bytes_text(facts.size_bytes)} in memory · "
             + ("no TTL" if facts.ttl_s is None else f"expires in {duration(facts.ttl_s)}")
         )
-        vectors = {f.identifier: f for f in shown.info.of_kind("VECTOR")}
+        vectors = {f.identifier: f for f in view.info.of_kind("VECTOR")}
         short: dict[str, str] = {}
         long: dict[str, str] = {}
         for name, value in fields.items():
@@ -206,13 +197,13 @@ def document_panel(shown: SearchView, key: str) -> None:
                 with st.container(border=True):
                     st.text(text)
         for name, field in vectors.items():
-            _vector_preview(shown, key, name, field.name)
+            _vector_preview(view, key, name, field.name)
 
 
-def _vector_preview(shown: SearchView, key: str, identifier: str, name: str) -> None:
-    _, params = shown.info.vector_field(name)
+def _vector_preview(view: SearchView, key: str, identifier: str, name: str) -> None:
+    _, params = view.info.vector_field(name)
     try:
-        vector = search.document_vector(cached.client(shown.target), shown.info, name, key)
+        vector = search.document_vector(cached.client(view.target), view.info, name, key)
     except (BadVector, NotFound) as exc:
         parts.show_error(exc)
         return
@@ -223,14 +214,14 @@ def _vector_preview(shown: SearchView, key: str, identifier: str, name: str) -> 
     st.line_chart(pd.DataFrame({"value": vector}), height=110)
 
 
-def _cards(shown: SearchView) -> None:
-    contents = [f.name for f in shown.info.fields if f.name.lower() in CONTENTS]
-    tags = [f.name for f in shown.info.of_kind("TAG")]
-    for rank, hit in enumerate(shown.result.hits[:CARDS], 1):
-        similar = float(shown.result.similarities[rank - 1])
+def _cards(view: SearchView) -> None:
+    contents = [f.name for f in view.info.fields if f.name.lower() in CONTENTS]
+    tags = [f.name for f in view.info.of_kind("TAG")]
+    for rank, hit in enumerate(view.result.hits[:CARDS], 1):
+        similar = float(view.result.similarities[rank - 1])
         with st.container(border=True):
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(f"**{rank:,}. {markdown(shown.titles[hit.key], 160)}**")
+                st.markdown(f"**{rank:,}. {markdown(view.titles[hit.key], 160)}**")
                 st.space("stretch")
                 st.button(
                     "More like this",
@@ -243,12 +234,12 @@ def _cards(shown: SearchView) -> None:
             facts = ["no distance"]
             if np.isfinite(hit.distance):
                 facts = [f"distance {hit.distance:.4f}", f"similarity {similar:.3f}"]
-            if hit.key in shown.result.outside:
+            if hit.key in view.result.outside:
                 facts.append(":material/filter_alt_off: breaks the filter")
             facts += [f"{markdown(n)}: {markdown(hit.fields[n], 60)}" for n in tags if hit.fields.get(n)]
             st.caption(" · ".join(facts))
             for name in contents:
                 if hit.fields.get(name):
                     st.text(plain(hit.fields[name], 420))
-    if len(shown.result.keys) > CARDS:
-        st.caption(f"The first {CARDS} of {len(shown.result.keys):,}; the table shows all.")
+    if len(view.result.keys) > CARDS:
+        st.caption(f"The first {CARDS} of {len(view.result.keys):,}; the table shows all.")

@@ -29,16 +29,7 @@ def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
         nearest = title_of(got.fields[0], got.keys[0], info) if got.keys else ""
         remember(info, choice, got.took_ms, nearest)
         _headline(choice, got)
-        view = st.segmented_control(
-            "View",
-            list(VIEWS),
-            default="Table",
-            required=True,
-            key="search.view",
-            bind="query-params",
-            wrap=True,
-            label_visibility="collapsed",
-        )
+        view = parts.view_choice(VIEWS, key="search.view")
         if view == "Side by side":
             side_by_side(target, info, choice)
         elif view == "Code and link":
@@ -90,10 +81,10 @@ def _table(target: Target, info: IndexInfo, choice: SearchChoice, got: Answer) -
     if got.legs:
         both = sum(hit.vectors is not None and hit.words is not None for hit in got.legs)
         near = sum(hit.words is None for hit in got.legs)
-        said = sum(hit.vectors is None for hit in got.legs)
+        by_words = sum(hit.vectors is None for hit in got.legs)
         st.markdown(
             f"**{both:,}** of {len(got.legs):,} hits are in both legs, **{near:,}** in the vectors' alone, "
-            f"**{said:,}** in the words' alone."
+            f"**{by_words:,}** in the words' alone."
         )
     frame = table_of(info, got)
     headed = labels([str(name) for name in frame.columns], 80)

@@ -53,8 +53,8 @@ class Writing:
 
 def say_what_was_done() -> None:
     """Tell of a write in the run after it: what the dialog's own run draws goes away with the dialog."""
-    if said := st.session_state.pop(SAID, ""):
-        st.toast(markdown(said), icon=":material/check:")
+    if sentence := st.session_state.pop(SAID, ""):
+        st.toast(markdown(sentence), icon=":material/check:")
 
 
 def actions(
@@ -147,15 +147,15 @@ def _delete(change: Writing) -> None:
         _do(lambda: store.delete(change.client, change.keys, change.kind), "Deleted")
 
 
-def change_text(change: Change, done: str) -> str:
+def change_text(change: Change, sentence: str) -> str:
     """What a write did, in a line."""
     if change.deleted:
-        return f"{done}."
+        return f"{sentence}."
     before, after = (
         "never expired" if change.ttl_before_s is None else duration(change.ttl_before_s),
         "never expires" if change.ttl_after_s is None else duration(change.ttl_after_s),
     )
-    return f"{done}: {before} → {after}."
+    return f"{sentence}: {before} → {after}."
 
 
 def _name(change: Writing) -> None:
@@ -185,14 +185,14 @@ def _confirmed(word: Markdown) -> bool:
         )
 
 
-def _do(write: Callable[[], Change], done: str) -> None:
+def _do(write: Callable[[], Change], sentence: str) -> None:
     """Write, tell it, and draw the page anew; an error stays in the dialog."""
     try:
         change = write()
     except MemDBError as exc:
         parts.show_error(exc)
         return
-    st.session_state[SAID] = change_text(change, done)
+    st.session_state[SAID] = change_text(change, sentence)
     refresh()
     if change.deleted:
         st.session_state[CLOSE] = True

@@ -136,19 +136,19 @@ def _export(target: Target, planned: DryRun) -> None:
         help="JSON, a session a line: turns with all their parts, and every field as stored.",
     )
     job = EXPORTING.outcome(target, about=planned.sessions)
-    made = job.result if job is not None else None
-    if made is None:
+    file = job.result if job is not None else None
+    if file is None:
         return
-    told = counted(made.sessions, "session")
-    if not made.whole:
+    count_words = counted(file.sessions, "session")
+    if not file.whole:
         st.warning(
-            f"An export holds at most {bytes_text(MOST_BYTES)}: {markdown(told)} of "
+            f"An export holds at most {bytes_text(MOST_BYTES)}: {markdown(count_words)} of "
             f"{len(planned.sessions):,} are in it. The command line has no such limit.",
             icon=":material/content_cut:",
         )
     st.download_button(
-        f"Save {markdown(told)}, {bytes_text(len(made.lines))}",
-        made.lines,
+        f"Save {markdown(count_words)}, {bytes_text(len(file.lines))}",
+        file.lines,
         file_name="sessions.jsonl",
         mime="application/jsonl",
         icon=":material/download:",

@@ -8,7 +8,7 @@ from memdb.cluster.target import Target
 from memdb.errors import BadSettings, EngineError, NotFound
 from memdb.sessions import detect, format_file, formats, indexed, listing, usage
 from memdb.sessions.detect import Detected
-from memdb.sessions.indexed import Cost
+from memdb.sessions.indexed import IndexCost
 from memdb.sessions.mapping import Format
 from memdb.sessions.stored_vectors import StoredVectors, find
 from memdb.sessions.survey import Survey, survey
@@ -33,7 +33,9 @@ def formats_there(target: Target) -> tuple[Format, ...]:
         own = format_file.own_formats(Settings.from_env())
     except BadSettings:  # told on the Sessions page
         own = ()
-    return tuple(seen.format for seen in detected(target, own, state.reading(RUN)).formats)
+    return tuple(
+        detected_format.format for detected_format in detected(target, own, state.reading(RUN)).formats
+    )
 
 
 @st.cache_resource(ttl="5m", max_entries=16, show_spinner=False, hash_funcs={Format: repr})
@@ -71,6 +73,6 @@ def token_use(turns: tuple[Turn, ...]) -> TokenUse:
 
 
 @st.cache_data(ttl="5m", max_entries=8, show_spinner=False)
-def index_cost(target: Target) -> Cost:
+def index_cost(target: Target) -> IndexCost:
     """What an index over sessions would take."""
     return indexed.cost(cached.client(target))

@@ -54,11 +54,11 @@ def bar(format_: Format) -> SessionFilter:
             "User", key=USER, bind="query-params", placeholder="any", icon=":material/person:"
         )
     if can.context:
-        seen: list[str] = state.keep(CONTEXTS, [])
+        contexts: list[str] = state.keep(CONTEXTS, [])
         context = (
             place["context"].selectbox(
                 "Context",
-                _with_chosen(seen),
+                _with_chosen(contexts),
                 index=None,
                 key=CONTEXT,
                 bind="query-params",
@@ -102,10 +102,10 @@ def bar(format_: Format) -> SessionFilter:
 
 def remember_contexts(contexts: set[str]) -> None:
     """Offer these contexts from now on."""
-    seen: list[str] = state.keep(CONTEXTS, [])
-    new = {text for text in contexts if text.isprintable() and 0 < len(text) <= 80} - set(seen)
+    earlier: list[str] = state.keep(CONTEXTS, [])
+    new = {text for text in contexts if text.isprintable() and 0 < len(text) <= 80} - set(earlier)
     if new:
-        st.session_state[CONTEXTS] = sorted({*seen, *new})[:CONTEXTS_KEPT]
+        st.session_state[CONTEXTS] = sorted({*earlier, *new})[:CONTEXTS_KEPT]
 
 
 def only_user(user: str) -> None:
@@ -123,9 +123,9 @@ def reset() -> None:
     st.session_state[SINCE] = st.session_state[UNTIL] = None
 
 
-def _with_chosen(seen: list[str]) -> list[str]:
+def _with_chosen(contexts: list[str]) -> list[str]:
     chosen = st.session_state.get(CONTEXT)
-    return sorted({*seen, chosen}) if isinstance(chosen, str) and chosen else seen
+    return sorted({*contexts, chosen}) if isinstance(chosen, str) and chosen else contexts
 
 
 def _more(can: Powers) -> tuple[str, bool, tuple[datetime | None, datetime | None]]:

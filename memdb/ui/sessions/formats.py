@@ -173,10 +173,10 @@ def _take(key: str) -> None:
 
 def _fields(format_: Format) -> dict[str, object]:
     """What the fields say for a format."""
-    told: dict[str, object] = {part: ", ".join(getattr(format_, part)) for part in PATHS}
-    told |= {"name": format_.name if format_.own else "", "prefix": format_.prefix, "tail": format_.tail}
-    told |= {"stored": format_.stored, "holds": format_.holds, "newest": format_.newest_first}
-    return told | {"roles": _table_text(format_.roles)}
+    values: dict[str, object] = {part: ", ".join(getattr(format_, part)) for part in PATHS}
+    values |= {"name": format_.name if format_.own else "", "prefix": format_.prefix, "tail": format_.tail}
+    values |= {"stored": format_.stored, "holds": format_.holds, "newest": format_.newest_first}
+    return values | {"roles": _table_text(format_.roles)}
 
 
 def _table(text: str) -> tuple[tuple[str, str], ...]:

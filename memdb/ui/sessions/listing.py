@@ -59,27 +59,27 @@ def listing(target: Target, format_: Format, wanted: SessionFilter) -> list[Sess
     if job is not None and job.result is not None:
         page, read_at = job.result
     stored = page.sessions
-    shown = ordered([hidden_summary(s) for s in stored] if privacy.hiding(target) else stored, order)
-    filter_bar.remember_contexts({s.context for s in shown})
+    summaries = ordered([hidden_summary(s) for s in stored] if privacy.hiding(target) else stored, order)
+    filter_bar.remember_contexts({s.context for s in summaries})
     SEARCHING.watch()
     SEARCHING.outcome(target, about=trail[-1])
     if TOLD[format_.holds]:
         st.caption(TOLD[format_.holds])
-    if shown:
-        _table(format_, shown, read_at, live)
+    if summaries:
+        _table(format_, summaries, read_at, live)
     else:
         _nothing(format_, wanted, page)
     _footer(target, format_, wanted, page, trail, size, searching=job is not None)
     session_index.offer(target, format_, wanted, page.index)
-    if shown:
+    if summaries:
         settings = {
             "target": target.address,
             "format": format_.token,
             "filter": repr(wanted),
             "order": order,
         }
-        parts.export(table_of(shown, 0.0), "sessions", settings, key="sessions.export")
-    return shown
+        parts.export(table_of(summaries, 0.0), "sessions", settings, key="sessions.export")
+    return summaries
 
 
 def refresh() -> None:
@@ -106,22 +106,22 @@ def left_text(ttl_s: float | None) -> str:
     return duration(ttl_s) if ttl_s > 0 else "expired"
 
 
-def table_of(shown: Sequence[SessionSummary], elapsed_s: float) -> pd.DataFrame:
+def table_of(summaries: Sequence[SessionSummary], elapsed_s: float) -> pd.DataFrame:
     """Sessions as rows, so long after they were read. Texts are safe to show."""
-    left = [left_of(s, elapsed_s) for s in shown]
-    full = max([FULL_BAR_S, *(s.ttl_s for s in shown if s.ttl_s is not None)])
+    lives_s = [left_of(s, elapsed_s) for s in summaries]
+    full = max([FULL_BAR_S, *(s.ttl_s for s in summaries if s.ttl_s is not None)])
     return pd.DataFrame(
         {
-            "TTL": [bar_share(seconds, full) for seconds in left],
-            "expires in": [left_text(seconds) for seconds in left],
-            "user": [line(s.user_id, 80) for s in shown],
-            "began with": [s.opening or "–" for s in shown],
-            "turns": pd.array([s.turns for s in shown], dtype="Int64"),
-            "context": [line(s.context, 80) for s in shown],
-            "size": pd.array([s.size_bytes for s in shown], dtype="Int64"),
-            "created": pd.to_datetime(pd.Series([s.created for s in shown], dtype=object), utc=True),
-            "session": [formats.printable_id(s.id)[:200] for s in shown],
-            "problems": [line(" ".join(s.problems), 200) for s in shown],
+            "TTL": [bar_share(seconds, full) for seconds in lives_s],
+            "expires in": [left_text(seconds) for seconds in lives_s],
+            "user": [line(s.user_id, 80) for s in summaries],
+            "began with": [s.opening or "–" for s in summaries],
+            "turns": pd.array([s.turns for s in summaries], dtype="Int64"),
+            "context": [line(s.context, 80) for s in summaries],
+            "size": pd.array([s.size_bytes for s in summaries], dtype="Int64"),
+            "created": pd.to_datetime(pd.Series([s.created for s in summaries], dtype=object), utc=True),
+            "session": [formats.printable_id(s.id)[:200] for s in summaries],
+            "problems": [line(" ".join(s.problems), 200) for s in summaries],
         }
     )
 
@@ -161,10 +161,10 @@ def _trail(format_: Format, wanted: SessionFilter, size: int) -> list[str]:
     return trail
 
 
-def _table(format_: Format, shown: list[SessionSummary], read_at: float, live: bool) -> None:
-    digest = hashlib.sha256(repr([s.key for s in shown]).encode()).hexdigest()[:12]
+def _table(format_: Format, summaries: list[SessionSummary], read_at: float, live: bool) -> None:
+    digest = hashlib.sha256(repr([s.key for s in summaries]).encode()).hexdigest()[:12]
     opened = st.session_state.get(OPEN, "")
-    ids = [formats.printable_id(s.id) for s in shown]
+    ids = [formats.printable_id(s.id) for s in summaries]
     hidden = [] if sessions.powers(format_).context else ["context"]
     chosen = [ids.index(opened)] if opened in ids else [] if opened else [0]
     widget = f"sessions.table.{digest}"
@@ -179,11 +179,11 @@ def _table(format_: Format, shown: list[SessionSummary], read_at: float, live: b
             st.rerun()  # a row was chosen within this fragment; the right side must follow
         if st.session_state.get(widget, {}).get("selection", {}).get("rows", chosen) != chosen:
             st.session_state[widget] = {"selection": {"rows": chosen}}  # opened by its id, or deselected
-        frame = table_of(shown, time.time() - read_at)
+        frame = table_of(summaries, time.time() - read_at)
         st.dataframe(
             frame,
             hide_index=True,
-            height=560 if len(shown) > SHORT else "content",
+            height=560 if len(summaries) > SHORT else "content",
             key=widget,
             on_select=choose,
             selection_mode="single-row",

@@ -30,9 +30,9 @@ STORED, HERE = "Stored vectors of all sessions", "This page, embedded here"
 SEVERAL = 20  # sessions that are opened where several keys make one and have to be looked for
 
 
-def by_meaning(target: Target, format_: Format, shown: list[SessionSummary]) -> None:
+def by_meaning(target: Target, format_: Format, summaries: list[SessionSummary]) -> None:
     """Draw the search; nothing is read or embedded before something is asked."""
-    if not shown:
+    if not summaries:
         return
     with st.expander("Search by meaning", icon=":material/psychology_alt:"), parts.errors_shown(target):
         stored = own_cached.stored_vectors(target, format_, state.reading(RUN))
@@ -51,12 +51,12 @@ def by_meaning(target: Target, format_: Format, shown: list[SessionSummary]) -> 
                 help="The turns of the sessions of this page are embedded here, by the local model.",
             )
             if question.strip():
-                _near(target, format_, shown, question)
+                _near(target, format_, summaries, question)
     if format_.name in MEMORIES:
         with st.expander("Memories that are alike", icon=":material/content_copy:"):
             if st.toggle("Compare the memories of this page", key="sessions.alike"):
                 with parts.errors_shown(target):
-                    _alike(target, format_, shown)
+                    _alike(target, format_, summaries)
 
 
 def _near_stored(target: Target, format_: Format, stored: StoredVectors) -> None:
@@ -92,8 +92,8 @@ def _asked(target: Target, stored: StoredVectors, question: str) -> Floats:
     return vector
 
 
-def _near(target: Target, format_: Format, shown: list[SessionSummary], question: str) -> None:
-    opened = opened_turns(target, format_, shown)
+def _near(target: Target, format_: Format, summaries: list[SessionSummary], question: str) -> None:
+    opened = opened_turns(target, format_, summaries)
     near = near_turns(opened, question, SHOWN)
     if not near:
         st.caption("None of these sessions holds a text.")
@@ -129,19 +129,19 @@ def _table(target: Target, near: Sequence[NearTurn]) -> None:
 
 
 def opened_turns(
-    target: Target, format_: Format, shown: list[SessionSummary]
+    target: Target, format_: Format, summaries: list[SessionSummary]
 ) -> list[tuple[str, tuple[Turn, ...], int]]:
     """Id, turns and the number of the first of them, of sessions of a page; those that went are left out."""
-    chosen = shown[:SEVERAL] if format_.several else shown
+    chosen = summaries[:SEVERAL] if format_.several else summaries
     names = tuple(formats.printable_id(row.id) for row in chosen)
     return own_cached.turns(target, format_, names, state.keep(RUN, 0))
 
 
-def _alike(target: Target, format_: Format, shown: list[SessionSummary]) -> None:
-    rows = {row.id: row for row in shown}
+def _alike(target: Target, format_: Format, summaries: list[SessionSummary]) -> None:
+    rows = {row.id: row for row in summaries}
     memories = [
         Memory(id_, rows[id_].user_id, turns[0].content, rows[id_].created)
-        for id_, turns, _ in opened_turns(target, format_, shown)
+        for id_, turns, _ in opened_turns(target, format_, summaries)
         if turns
     ]
     pairs = alike(memories)
@@ -160,8 +160,8 @@ def _alike(target: Target, format_: Format, shown: list[SessionSummary]) -> None
         }
     )
     st.dataframe(frame, hide_index=True)
-    seen = {pair.reading for pair in pairs}
+    readings = {pair.reading for pair in pairs}
     st.caption(
-        "Told by their words. " + " ".join(f"{name}: {WORDS[name]}." for name in READINGS if name in seen)
+        "Told by their words. " + " ".join(f"{name}: {WORDS[name]}." for name in READINGS if name in readings)
     )
     parts.export(frame, "memories-alike", {"target": target.address}, key="sessions.alike.export")

@@ -12,7 +12,7 @@ from memdb.display import bytes_text, labels, line, markdown
 from memdb.jobs import Job
 from memdb.sessions import formats, survey
 from memdb.sessions.mapping import Format
-from memdb.sessions.strategy import Seen
+from memdb.sessions.strategy import SurveyedSession
 from memdb.sessions.survey import Survey
 from memdb.ui.kit import cached, charts, parts, privacy, safety, state
 from memdb.ui.kit.job import JobSlot
@@ -121,13 +121,13 @@ def _users(target: Target, surveyed: Survey) -> None:
     users = surveyed.users()
     if not any(user for user, _, _ in users):
         return
-    shown = [privacy.text(target, user) for user, _, _ in users]
+    user_names = [privacy.text(target, user) for user, _, _ in users]
     st.markdown("**Sessions a user**, of the sample")
     left, right = st.columns(2, gap="medium")
     with left:
         st.plotly_chart(
             charts.bars(
-                [user or "(none)" for user in shown[:12]],
+                [user or "(none)" for user in user_names[:12]],
                 [n for _, n, _ in users[:12]],
                 dark=state.dark(),
             ),
@@ -136,7 +136,7 @@ def _users(target: Target, surveyed: Survey) -> None:
     with right:
         frame = pd.DataFrame(
             {
-                "user": [line(user, 80) for user in shown],
+                "user": [line(user, 80) for user in user_names],
                 "sessions of the sample": [n for _, n, _ in users],
                 "bytes": [size for _, _, size in users],
             }
@@ -156,7 +156,7 @@ def _users(target: Target, surveyed: Survey) -> None:
             )
 
 
-def _seen(target: Target, rows: Sequence[Seen], format_: Format, name: str) -> None:
+def _seen(target: Target, rows: Sequence[SurveyedSession], format_: Format, name: str) -> None:
     frame = pd.DataFrame(
         {
             "session": [formats.printable_id(s.key)[:200] for s in rows],

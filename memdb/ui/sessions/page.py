@@ -28,10 +28,10 @@ def _sessions(target: Target, layout: Format) -> None:
     wanted = filter_bar.bar(layout)
     left, right = st.columns([1.2, 1], gap="medium")
     with right:
-        asked = panel.asked()
+        id_ = panel.id_asked()
     with left:
-        shown = listing.listing(target, layout, wanted)
-        meaning.by_meaning(target, layout, shown)
-        usage.of_page(target, layout, shown)
+        summaries = listing.listing(target, layout, wanted)
+        meaning.by_meaning(target, layout, summaries)
+        usage.of_page(target, layout, summaries)
     with right, parts.errors_shown(target):
-        panel.panel(target, layout, asked, shown)
+        panel.panel(target, layout, id_, summaries)

@@ -30,7 +30,7 @@ FIELDS = 50  # shown at once
 EARLIER = "sessions.earlier"  # how many more turns were asked for, and of which session
 
 
-def asked() -> str:
+def id_asked() -> str:
     """Draw the field of the open session's id; returns the id asked for, empty where none is."""
     if st.session_state.pop(CLOSE, False):
         st.session_state[OPEN] = ""
@@ -44,13 +44,13 @@ def asked() -> str:
     return formats.typed_id(typed)
 
 
-def panel(target: Target, format_: Format, id_: str, shown: list[SessionSummary]) -> None:
+def panel(target: Target, format_: Format, id_: str, summaries: list[SessionSummary]) -> None:
     """Draw the session that is open: the one asked for, else the first of the list."""
     actions.say_what_was_done()
-    if not id_ and not shown:
+    if not id_ and not summaries:
         return
     if not id_:
-        id_ = shown[0].id
+        id_ = summaries[0].id
         st.markdown(f"**{markdown(formats.printable_id(id_), 200)}**")
     try:
         name = formats.printable_id(id_)
@@ -96,10 +96,10 @@ def countdown(seconds: float) -> str:
     """A time left that ticks: 3 d 04:05:06, 1:02:03 or 0:45."""
     days, rest = divmod(int(seconds), 86_400)
     hours, rest = divmod(rest, 3_600)
-    minutes, left = divmod(rest, 60)
+    minutes, rest_s = divmod(rest, 60)
     if days:
-        return f"{days:d} d {hours:02d}:{minutes:02d}:{left:02d}"
-    return f"{hours:d}:{minutes:02d}:{left:02d}" if hours else f"{minutes:d}:{left:02d}"
+        return f"{days:d} d {hours:02d}:{minutes:02d}:{rest_s:02d}"
+    return f"{hours:d}:{minutes:02d}:{rest_s:02d}" if hours else f"{minutes:d}:{rest_s:02d}"
 
 
 def head(session: Session) -> None:
@@ -127,20 +127,20 @@ def _time_left(target: Target, format_: Format, opened: Opened) -> None:
     """The TTL as the server tells it now, and whether the session is another than the one shown."""
     with parts.errors_shown():
         try:
-            now = sessions.pulse(cached.client(target), format_, opened)
+            pulse = sessions.pulse(cached.client(target), format_, opened)
         except NotFound:
             st.progress(0.0, text=":material/timer_off: has expired or was deleted just now")
             return
-        ttl_s = opened.session.ttl_s if now is None else now.ttl_s
+        ttl_s = opened.session.ttl_s if pulse is None else pulse.ttl_s
         if ttl_s is None:
             st.progress(bar_share(None), text=":material/all_inclusive: never expires")
-        elif now is None:
+        elif pulse is None:
             st.progress(bar_share(ttl_s), text=f":material/timer: {left_text(ttl_s)} left when it was read")
         else:
             st.progress(bar_share(ttl_s), text=f":material/timer: expires in **{countdown(ttl_s)}**")
         if len(opened.keys) > 1:
             st.caption(f":material/key: {len(opened.keys):,} keys; the first to expire counts.")
-        if now is not None and now.size != opened.size:
+        if pulse is not None and pulse.size != opened.size:
             st.caption(
                 ":material/sync_problem: Somebody has changed this session since it was read here. "
                 "*Refresh* shows it as it is."
@@ -171,14 +171,14 @@ def conversation(session: Session) -> None:
             turn_shown(turn)
         if session.state:
             st.caption("Kept beside the conversation:")
-            for kept in session.state:
-                part_shown(kept)
+            for entry in session.state:
+                part_shown(entry)
 
 
 def _more(name: str) -> int:
     """Turns beyond the usual ones that were asked for of this session."""
-    asked = st.session_state.get(EARLIER, ("", 0))
-    return int(asked[1]) if asked[0] == name else 0
+    earlier = st.session_state.get(EARLIER, ("", 0))
+    return int(earlier[1]) if earlier[0] == name else 0
 
 
 def _entries(name: str) -> int:
@@ -203,16 +203,16 @@ def fields(session: Session) -> None:
 
 
 def _code(target: Target, format_: Format, opened: Opened) -> None:
-    known = format_ == ARTICLE
+    of_article = format_ == ARTICLE
     library = f"""import os
 
 from memdb.cluster.client import connect
 from memdb.cluster.target import Target
-from memdb.sessions.{"known import ARTICLE" if known else "mapping import Format"}
+from memdb.sessions.{"known import ARTICLE" if of_article else "mapping import Format"}
 from memdb.sessions.listing import open_session
 
 target = Target.parse({target.address!r}, password=os.environ.get("MEMDB_PASSWORD", ""))
-layout = {"ARTICLE" if known else repr(format_)}
+layout = {"ARTICLE" if of_article else repr(format_)}
 with connect(target) as client:
     session = open_session(client, layout, {opened.session.id!r}).session
 for turn in session.turns:

@@ -41,11 +41,11 @@ def turn_shown(turn: Turn) -> None:
     name, icon = _LOOKS.get(side(turn.role) or turn.role.lower(), ("other", ":material/help:"))
     with st.chat_message(name, avatar=icon):
         plainly = turn.role.lower() in ("user", "assistant")
-        told = [] if plainly else [markdown(turn.role, 60) or "no role"]
-        told += [markdown(turn.name, 60)] if turn.name else []
-        told += [f"{turn.at:%Y-%m-%d %H:%M:%SZ}"] if turn.at is not None else []
-        if told:
-            st.caption(" · ".join(told))
+        heading = [] if plainly else [markdown(turn.role, 60) or "no role"]
+        heading += [markdown(turn.name, 60)] if turn.name else []
+        heading += [f"{turn.at:%Y-%m-%d %H:%M:%SZ}"] if turn.at is not None else []
+        if heading:
+            st.caption(" · ".join(heading))
         for part in turn.parts[:PARTS]:
             part_shown(part)
         if len(turn.parts) > PARTS:

@@ -30,22 +30,22 @@ def usage(session: Session) -> None:
         _tokens(cached.token_use(session.turns), session)
 
 
-def of_page(target: Target, format_: Format, shown: list[SessionSummary]) -> None:
+def of_page(target: Target, format_: Format, summaries: list[SessionSummary]) -> None:
     """The same of all sessions of a page; nothing is read before it is switched on."""
-    if not shown:
+    if not summaries:
         return
     with st.expander("Tools and tokens of this page", icon=":material/build:"):
         if not st.toggle("Count them", key="sessions.page_usage"):
             return
         with parts.errors_shown(target):
-            opened = opened_turns(target, format_, shown)
+            opened = opened_turns(target, format_, summaries)
             _tools(together(tool_use(turns) for _, turns, _ in opened), "the sessions of a page")
             uses = [cached.token_use(turns) for _, turns, _ in opened]
             tokens = sum(use.tokens for use in uses)
             st.markdown(f"About **{tokens:,}** tokens in {len(opened):,} sessions, {TOKENS_FROM}.")
-            kept = sum(use.kept_tokens for use in uses)
-            if kept < tokens:
-                st.caption(f"Histories of the last {KEPT} turns would have about {kept:,} tokens.")
+            kept_tokens = sum(use.kept_tokens for use in uses)
+            if kept_tokens < tokens:
+                st.caption(f"Histories of the last {KEPT} turns would have about {kept_tokens:,} tokens.")
 
 
 def _tools(uses: Sequence[ToolUse], of: str) -> None:

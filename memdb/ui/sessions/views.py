@@ -32,21 +32,13 @@ def row(target: Target) -> tuple[View, Format, Detected]:
     offered = {f.format.token: f.format for f in detected.formats}
     offered.setdefault(ARTICLE.token, ARTICLE)
     offered |= {f.token: f for f in own}
-    asked = str(st.session_state.get(FORMAT) or st.query_params.get(FORMAT) or "")
-    if asked not in offered and (named := known.of_token(asked, own)) is not None:
-        offered[asked] = named
+    format_token = str(st.session_state.get(FORMAT) or st.query_params.get(FORMAT) or "")
+    if format_token not in offered and (named := known.of_token(format_token, own)) is not None:
+        offered[format_token] = named
     usual = ARTICLE.token if ARTICLE.token in counts or not counts else next(iter(counts))
     tokens = sorted(offered, key=lambda t: (t != usual, -counts.get(t, 0), t))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        view = st.segmented_control(
-            "View",
-            VIEWS,
-            default="Sessions",
-            required=True,
-            key=VIEW,
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+        view = parts.view_choice(VIEWS, key=VIEW)
         st.space("stretch")
         token = st.selectbox(
             "Stored as",
@@ -61,12 +53,12 @@ def row(target: Target) -> tuple[View, Format, Detected]:
     number = counts.get(token)
     about = "" if detected.whole else "about "
     keys = "key" if number == 1 else "keys"
-    said = (
+    sentence = (
         f"{about}{number:,} {keys} of this format" if number is not None else "no key of this format was seen"
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         privacy.switch(target)
-        st.caption(f"{said[0].upper()}{said[1:]}. {markdown(detected.words)}", text_alignment="right")
+        st.caption(f"{sentence[0].upper()}{sentence[1:]}. {markdown(detected.words)}", text_alignment="right")
     return view, offered[token], detected
 
 

@@ -122,7 +122,7 @@ def gives_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
         if c.run is not None and c.run.points:
             chosen = verdict.ef_runtime if verdict is not None else None
             point = c.run.point(chosen) if chosen is not None else c.run.points[-1]
-        told = None if point is None or not math.isfinite(point.qps) else round(point.qps)
+        calls_per_s = None if point is None or not math.isfinite(point.qps) else round(point.qps)
         rows.append(
             {
                 "index": _short(c),
@@ -134,7 +134,7 @@ def gives_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
                 "high": None if point is None else point.high,
                 "p50 ms": None if point is None else c.time(point.ef_runtime),
                 "p99 ms": None if point is None else point.p99_ms,
-                "calls/s": told,
+                "calls/s": calls_per_s,
             }
         )
     return pd.DataFrame(rows)
