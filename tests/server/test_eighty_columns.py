@@ -60,7 +60,7 @@ def eighty(demo_target: Target, home: Path, tmp_path: Path, monkeypatch: pytest.
     (tmp_path / GRADES).write_text("\n".join(["query,key,grade", *rows]), "utf-8")
 
 
-@pytest.mark.usefixtures("eighty")
+@pytest.mark.usefixtures("eighty", "briefly")
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:2]))
 def test_tables_fit_and_their_headers_are_whole(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
