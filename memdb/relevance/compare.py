@@ -165,7 +165,8 @@ def diff(earlier: Evaluation, later: Evaluation) -> Diffed:
     measure = name("ndcg", later.request.k)
     words = (
         f"{measure} {float(after.mean()):.3f} is {verdict} the {float(before.mean()):.3f} of run "
-        f"{earlier.id}: {_signed(interval)} with {later.request.confidence * 100:g} % confidence, over {common}."
+        f"{earlier.id}: {_signed(interval)} with {later.request.confidence * 100:g} % confidence, "
+        f"over {common}."
     )
     return Diffed(latest.questions, before, after, interval, later.request.confidence, words)
 
