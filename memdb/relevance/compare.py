@@ -156,19 +156,19 @@ def diff(earlier: Evaluation, later: Evaluation) -> Diffed:
         )
     latest = _only(later, [row for _, row in rows], later)
     then = _only(earlier, [row for row, _ in rows], latest)
-    before, after = values(then, 0), values(latest, 0)
-    interval = intervals.paired(after, before, later.request.confidence)
+    then_ndcg, latest_ndcg = values(then, 0), values(latest, 0)
+    interval = intervals.paired(latest_ndcg, then_ndcg, later.request.confidence)
     common = f"{len(rows):,} question{'' if len(rows) == 1 else 's'} of both"
     verdict = (
         "better than" if interval.low > 0 else "worse than" if interval.high < 0 else "not clearly other than"
     )
     measure = name("ndcg", later.request.k)
     words = (
-        f"{measure} {float(after.mean()):.3f} is {verdict} the {float(before.mean()):.3f} of run "
+        f"{measure} {float(latest_ndcg.mean()):.3f} is {verdict} the {float(then_ndcg.mean()):.3f} of run "
         f"{earlier.id}: {_signed(interval)} with {later.request.confidence * 100:g} % confidence, "
         f"over {common}."
     )
-    return Diffed(latest.questions, before, after, interval, later.request.confidence, words)
+    return Diffed(latest.questions, then_ndcg, latest_ndcg, interval, later.request.confidence, words)
 
 
 def _only(run: Evaluation, rows: Sequence[int], labels: Evaluation) -> Evaluation:
