@@ -13,7 +13,7 @@ import pytest
 from memdb import parquet_files
 from memdb.errors import BadInput
 from memdb.tap import record
-from memdb.tuning import queries
+from memdb.tuning import queries, query_rows
 
 LIMIT = 1 << 20
 
@@ -77,7 +77,7 @@ def test_a_file_of_queries_that_unpacks_to_more_is_refused(monkeypatch: pytest.M
     content = written(pa.table({"v": lists(20, 50_000)}))
     assert len(content) < 100_000
     with pytest.raises(BadInput, match="unpacks to"):
-        queries._rows("parquet", content, "q.parquet", "", 4)
+        query_rows.rows_of("parquet", content, "q.parquet", "", 4)
 
 
 def tapped(rows: int, vector: bytes) -> bytes:
