@@ -13,7 +13,7 @@ from pathlib import Path
 from memdb.cli.arguments import OnIndex, count, sample_size, share
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
-from memdb.cli.output import Bar, note, print_json, say
+from memdb.cli.output import ProgressBar, note, print_json, say
 from memdb.cluster.target import Target
 from memdb.errors import BadInput, MemDBError
 from memdb.jobs import silent
@@ -123,7 +123,7 @@ class Watch(OnIndex):
         target = self.find(settings)
         webhook = Webhook(settings.webhook) if settings.webhook else None
         if self.once:
-            with Bar() as bar, Interrupt() as interrupt:
+            with ProgressBar() as bar, Interrupt() as interrupt:
                 report = interrupt.watching(bar.report)
                 outcome = runner.once(target, watch, settings.home, report=report, webhook=webhook)
             self._show(outcome)

@@ -99,8 +99,8 @@ def save(prices: tuple[Price, ...], home: Path) -> Path:
     Raises:
         NotKept: the folder cannot be written.
     """
-    kept = {(p.id, p.region): p for p in (*usable(home), *prices)}
-    text = json.dumps([asdict(p) for p in kept.values()], indent=1)
+    price_of = {(p.id, p.region): p for p in (*usable(home), *prices)}
+    text = json.dumps([asdict(p) for p in price_of.values()], indent=1)
     return files.write(_path(home), text.encode())
 
 

@@ -74,19 +74,19 @@ def reference(
     params = info.vector_field(request.field)[1]
     ef = reference_ef(request, client.server.dialect.limits.ef_runtime) if params.has_ef else 0
     divided = own.parts(request, queries)
-    done = 0
+    answered_count = 0
 
     def answered(more: int) -> None:
-        nonlocal done
-        done += more
-        report("Reference answers", min(done, len(queries)), len(queries))
+        nonlocal answered_count
+        answered_count += more
+        report("Reference answers", min(answered_count, len(queries)), len(queries))
         if progress is not None:
             progress(more)
 
     def answers(rows: slice, ef: int) -> list[load.Answer]:
         some = own.section(queries, rows)
-        asked = own.questions(client, info, request, some, ef)
-        return [each for got in load.answers(client, asked, answered, budget_qps=pace) for each in got]
+        batch = own.questions(client, info, request, some, ef)
+        return [each for got in load.answers(client, batch, answered, budget_qps=pace) for each in got]
 
     memberships = _memberships(client, info, queries, divided, under)
     widest = max(part.request.k for part in divided)
@@ -133,7 +133,7 @@ def enlarged(
     queries: Queries,
     sample: Sample,
     under: Membership,
-    known: Reference,
+    reference_before: Reference,
 ) -> Reference:
     """The same reference beside a larger sample; nothing is asked again.
 
@@ -143,14 +143,16 @@ def enlarged(
     metric = info.vector_field(request.field)[1].metric
     divided = own.parts(request, queries)
     close = _close(sample, queries, divided, _memberships(client, info, queries, divided, under), metric)
-    truth = replace(known.truth, looked_at=len(sample.keys), notes=sample.left_out.words)
+    truth = replace(reference_before.truth, looked_at=len(sample.keys), notes=sample.left_out.words)
     return replace(
-        known, truth=truth, nearer=_all_nearer(client, info, queries, divided, truth, sample, close)
+        reference_before,
+        truth=truth,
+        nearer=_all_nearer(client, info, queries, divided, truth, sample, close),
     )
 
 
 def _memberships(
-    client: Client, info: IndexInfo, queries: Queries, divided: Sequence[own.Part], under: Membership
+    client: Client, info: IndexInfo, queries: Queries, divided: Sequence[own.QueryPart], under: Membership
 ) -> list[Membership]:
     return [Membership(client, info, part.request.condition) if queries.asks else under for part in divided]
 
@@ -158,7 +160,7 @@ def _memberships(
 def _close(
     sample: Sample,
     queries: Queries,
-    divided: Sequence[own.Part],
+    divided: Sequence[own.QueryPart],
     memberships: Sequence[Membership],
     metric: str,
 ) -> list[Neighbours]:
@@ -179,30 +181,30 @@ def _all_nearer(
     client: Client,
     info: IndexInfo,
     queries: Queries,
-    divided: Sequence[own.Part],
+    divided: Sequence[own.QueryPart],
     truth: Truth,
     sample: Sample,
     close: Sequence[Neighbours],
 ) -> Nearer:
     """What the sample shows that the reference misses, of all parts."""
     ks = np.full(len(queries), truth.distances.shape[1])
-    seen: list[Nearer] = []
+    by_part: list[Nearer] = []
     for part, near in zip(divided, close, strict=True):
         k, params = part.request.k, info.vector_field(part.request.field)[1]
         rows = part.rows.tolist()
         of_part = replace(
             truth, keys=tuple(truth.keys[row] for row in rows), distances=truth.distances[part.rows]
         )
-        shown = _nearer(near, part.queries, of_part, sample, k, params.metric, params.type)
-        seen.append(replace(shown, rows=part.rows[shown.rows]))
+        of_this_part = _nearer(near, part.queries, of_part, sample, k, params.metric, params.type)
+        by_part.append(replace(of_this_part, rows=part.rows[of_this_part.rows]))
         if queries.asks:
             ks[part.rows] = max(1, min(k, matching(client, info, part.request.condition)))
-    rows = np.concatenate([each.rows for each in seen])
+    rows = np.concatenate([each.rows for each in by_part])
     order = np.argsort(rows, kind="stable")
     return Nearer(
         rows[order],
-        np.concatenate([each.places for each in seen])[order],
-        np.concatenate([each.documents for each in seen])[order],
+        np.concatenate([each.places for each in by_part])[order],
+        np.concatenate([each.documents for each in by_part])[order],
         ks if queries.asks else None,
         shared([row[-1] for row in truth.keys if row]),
     )
@@ -211,7 +213,7 @@ def _all_nearer(
 def _judged(
     client: Client,
     info: IndexInfo,
-    part: own.Part,
+    part: own.QueryPart,
     answers: Sequence[load.Answer],
     under: Membership,
     width: int,
@@ -269,8 +271,8 @@ def _nearer(
             if key in own:
                 continue
             vectors = np.stack([sample.blocks[b].vectors[i] for b, i in at[key]])
-            asked = np.repeat(queries.vectors[row : row + 1].astype(np.float64), len(vectors), axis=0)
-            unsure = float(distance.uncertainty(asked, vectors, metric, type_).max())
+            repeated = np.repeat(queries.vectors[row : row + 1].astype(np.float64), len(vectors), axis=0)
+            unsure = float(distance.uncertainty(repeated, vectors, metric, type_).max())
             if length < last - unsure:
                 rows.append(row)
                 before.append(min(k - 1, int((have <= length + unsure).sum())))

@@ -204,13 +204,13 @@ class _Sweep:
                     "also holds what a low one found. Delete them, or write no vector in their place."
                 )
         # Of several filters it is the widest; of a sample it is known what was left out.
-        left = 0 if queries.asks or self.sample is not None else matching - exact.looked_at
-        if left:
+        gap = 0 if queries.asks or self.sample is not None else matching - exact.looked_at
+        if gap:
             self.notes.append(
-                f"{left:,} of the documents that match could not be compared: they hold no usable vector, or "
+                f"{gap:,} of the documents that match could not be compared: they hold no usable vector, or "
                 "expired meanwhile. They are no true neighbours here."
-                if left > 0
-                else f"{-left:,} documents more matched when the vectors were read than shortly before."
+                if gap > 0
+                else f"{-gap:,} documents more matched when the vectors were read than shortly before."
             )
         wanted = [ask.k for ask in queries.asks] or [request.k] * len(exact.keys)
         fewest = min(map(len, exact.keys))
@@ -232,15 +232,15 @@ class _Sweep:
         self._enough()
         if self.params.algorithm != "FLAT" and request.filter != "*":
             vector = vector_param(queries.vectors[0])
-            asked = KnnRequest(request.index, vector, request.field, request.k, None, request.condition)
-            self.plan = plan(self.client, asked, info)
+            request_knn = KnnRequest(request.index, vector, request.field, request.k, None, request.condition)
+            self.plan = plan(self.client, request_knn, info)
 
-    def _building(self, now: IndexInfo, when: str = "") -> None:
+    def _building(self, current: IndexInfo, when: str = "") -> None:
         """Tell once that documents are missing; a build may begin, and end, at any time of the run."""
-        if now.unfinished and not self.unfinished:
-            self.unfinished = now.unfinished
-            self.notes.append(f"{when}{now.unfinished} Measure again when it is complete.")
-        if again := self.watched.certain(now):
+        if current.unfinished and not self.unfinished:
+            self.unfinished = current.unfinished
+            self.notes.append(f"{when}{current.unfinished} Measure again when it is complete.")
+        if again := self.watched.certain(current):
             self.unfinished = self.unfinished or again
             self.notes.append(f"{when}{again} Measure again.")
         elif perhaps := self.watched.possible():
@@ -249,9 +249,9 @@ class _Sweep:
     def _look(self) -> None:
         """Whether the index is being built now, after a setting was measured."""
         with suppress(MemDBError):  # what is wrong stops the next search, and is told there
-            now = index_info(self.client, self.info.name)
-            if not now.missing:  # as that
-                self._building(now, "During the run: ")
+            current = index_info(self.client, self.info.name)
+            if not current.missing:  # as that
+                self._building(current, "During the run: ")
 
     def _sent(self, queries: Queries) -> Queries:
         """The queries as the index receives them: rounded to its type, which the exact answer then is of."""
@@ -264,7 +264,7 @@ class _Sweep:
         """
         if self.sample is None:
             return replace(state, truth=self._exact(state.queries))
-        made = reference(
+        of_reference = reference(
             self.client,
             self.info,
             self.state.request,
@@ -275,7 +275,7 @@ class _Sweep:
             pace=self.pace,
             earlier=earlier,
         )
-        return replace(state, truth=made.truth, reference=made)
+        return replace(state, truth=of_reference.truth, reference=of_reference)
 
     def _exact(self, queries: Queries) -> Truth:
         request, info = self.state.request, self.info
@@ -353,11 +353,11 @@ class _Sweep:
             wider = larger(self.client, self.info, state.request, sample, home=self.home, report=self.report)
             if wider is None:
                 break
-            known = enlarged(
+            enlarged_reference = enlarged(
                 self.client, self.info, state.request, state.queries, wider, self.under, state.reference
             )
             self.sample = wider
-            state = replace(state, truth=known.truth, reference=known)
+            state = replace(state, truth=enlarged_reference.truth, reference=enlarged_reference)
             points = {ef: self._with_recall(state, point) for ef, point in state.points.items()}
             self.state = replace(state, points=points)
             self._refine(steps)
@@ -398,8 +398,10 @@ class _Sweep:
         queries = self._sent(queries)
         state = self._known(replace(self.state, queries=queries, points={}))
         self.total = self.done + len(queries)
-        made = self._recalled(state, point.ef_runtime)
-        self.beside = Beside(point.ef_runtime, point.recall, made.recall, made.low, made.high, len(queries))
+        without = self._recalled(state, point.ef_runtime)
+        self.beside = Beside(
+            point.ef_runtime, point.recall, without.recall, without.low, without.high, len(queries)
+        )
 
     def ask_as_asked(self, documents: Queries) -> None:
         """The queries with their own settings, and random documents with the same ones in turn."""
@@ -485,20 +487,22 @@ class _Sweep:
         if self.sample is not None and state.nearer is not None:
             # Of the k that were asked for: where the reference itself came short, those are missing too.
             returned = point.ranks >= 0
-            (made,) = estimates([returned], state.nearer, self.sample.share, goal.confidence)
-            band = unseen.widened(made.recall, goal.confidence, unsure)
-            point = replace(point, recalls=state.nearer.recalls(returned).astype(np.float32), estimate=made)
+            (point_estimate,) = estimates([returned], state.nearer, self.sample.share, goal.confidence)
+            band = unseen.widened(point_estimate.recall, goal.confidence, unsure)
+            point = replace(
+                point, recalls=state.nearer.recalls(returned).astype(np.float32), estimate=point_estimate
+            )
         else:
             band = unseen.interval(point.recalls, goal.confidence, unsure)
         return replace(point, recall=band.mean, low=band.low, high=band.high)
 
     def _cost(self, ef: int) -> None:
         began = time.monotonic()
-        request, asked = self.state.request, self._questions(self.state, ef)
+        request, batch = self.state.request, self._questions(self.state, ef)
         most = self._latency_calls()
         took = load.latencies(
             self.client,
-            asked,
+            batch,
             self._progress,
             least=min(LEAST_CALLS, most),
             most=most,
@@ -508,7 +512,7 @@ class _Sweep:
         rates = []
         for clients in () if self.pace else request.concurrency:
             self.report("Measuring", self.done, self.total)
-            rates.append((clients, load.throughput(self.client, asked, clients, THROUGHPUT_S)))
+            rates.append((clients, load.throughput(self.client, batch, clients, THROUGHPUT_S)))
         p50, p95, p99 = load.percentiles(np.array(took))
         point = self.state.points[ef]
         self.state = self.state.with_point(
@@ -527,13 +531,13 @@ class _Sweep:
 
     def _answers(self, state: _State, ef: int | None, first: int) -> list[load.Answer]:
         """What the index returns to the queries from `first` on; the reference's answers serve twice."""
-        known = state.reference
-        if known is not None and known.answers and ef == known.ef:
-            answers = list(known.answers[first:])
+        reference_kept = state.reference
+        if reference_kept is not None and reference_kept.answers and ef == reference_kept.ef:
+            answers = list(reference_kept.answers[first:])
             self._progress(len(answers))
             return answers
-        asked = self._questions(state, ef, first)
-        got = load.answers(self.client, asked, self._progress, budget_qps=self.pace)
+        batch = self._questions(state, ef, first)
+        got = load.answers(self.client, batch, self._progress, budget_qps=self.pace)
         return [answer for some in got for answer in some]
 
     def _questions(self, state: _State, ef: int | None, first: int = 0) -> load.Questions:
@@ -562,19 +566,19 @@ class _Sweep:
             at_most_s=LATENCY_S,
             budget_qps=self.pace,
         )
-        now, _, _ = load.percentiles(np.array(again))
-        less, more = sorted((now, first.p50_ms))
+        again_ms, _, _ = load.percentiles(np.array(again))
+        less, more = sorted((again_ms, first.p50_ms))
         if more > SLOWED * less and more - less > SLOWED_MS:
-            word = "slower" if now > first.p50_ms else "faster"
+            word = "slower" if again_ms > first.p50_ms else "faster"
             self.notes.append(
                 f"The server became {word} during the run: the median call went from {first.p50_ms:.2f} to "
-                f"{now:.2f} ms at the same setting, so compare latencies of this run with care."
+                f"{again_ms:.2f} ms at the same setting, so compare latencies of this run with care."
             )
 
     def look_again(self) -> None:
         """Whether the index or the server is another one than at the start."""
         try:
-            now = index_info(self.client, self.info.name)
+            current = index_info(self.client, self.info.name)
             self.client.forget_server()
             if self.client.server.run_id != self.run_id:
                 self.notes.append("The server was restarted or replaced during the run.")
@@ -584,21 +588,21 @@ class _Sweep:
         except MemDBError as exc:
             self.notes.append(f"Whether the index changed is not known: {exc}")
             return
-        if [shard.node.slots for shard in now.shards] != [shard.node.slots for shard in self.info.shards]:
+        if [shard.node.slots for shard in current.shards] != [shard.node.slots for shard in self.info.shards]:
             self.notes.append(
                 "Slots moved between shards during the run: which shard a true neighbour lies on is as it "
                 "was at the start."
             )
-        if now.missing:
-            self.notes.append(now.unfinished)
+        if current.missing:
+            self.notes.append(current.unfinished)
         else:
-            self._building(now, "At the end of the run: ")
-        if now.fingerprint == self.info.fingerprint or now.missing:
+            self._building(current, "At the end of the run: ")
+        if current.fingerprint == self.info.fingerprint or current.missing:
             return
-        change = now.documents - self.info.documents
+        change = current.documents - self.info.documents
         if change:
             what = f"{'grew' if change > 0 else 'shrank'} by {abs(change):,} documents"
-        elif now.revision != self.info.revision:
+        elif current.revision != self.info.revision:
             what = "had documents written or replaced"
         else:
             what = "changed"

@@ -80,6 +80,7 @@ def exact(info: IndexInfo, made: Queries, metric: str, keep: np.ndarray) -> np.n
     return np.sort(far, axis=1)
 
 
+@pytest.mark.usefixtures("briefly")
 @pytest.mark.parametrize(("metric", "condition"), [("L2", "*"), ("COSINE", "*"), ("IP", "@tag:{t1|t2}")])
 def test_the_estimate_holds_the_recall_that_all_documents_give(
     each: Client,  # noqa: F811
@@ -136,6 +137,7 @@ def test_queries_are_made_and_documents_taken_from_the_sample_alone(client: Clie
     assert documents.own_keys == chosen.keys[:150]
 
 
+@pytest.mark.usefixtures("briefly")
 def test_a_sampled_run_says_so_everywhere_and_is_kept(client: Client, prefix: str, tmp_path: Path) -> None:
     info = load(client, prefix)
     run = run_saved(client, info, request(info), tmp_path, asked=asked())
@@ -168,6 +170,7 @@ def test_a_sampled_run_says_so_everywhere_and_is_kept(client: Client, prefix: st
     assert second.sampled.kept
 
 
+@pytest.mark.usefixtures("briefly")
 def test_the_command_estimates_and_prints_it(
     client: Client, prefix: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -358,6 +361,7 @@ def test_a_probe_reads_little_on_every_engine(each: Client, prefix: str) -> None
     assert least < some.bytes < cost.whole(10_000_000, 1_000, measured).bytes
 
 
+@pytest.mark.usefixtures("briefly")
 def test_zero_vectors_under_cosine_lead_a_search_astray_and_the_estimate_stays_right(
     client: Client, prefix: str
 ) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from memdb.display import counted, line, markdown
 from memdb.relevance import compare, report, store
 from memdb.relevance.measures import name
-from memdb.relevance.store import Listed
+from memdb.relevance.store import ListedEvaluation
 from memdb.ui.kit import cached, charts, parts, role, state
 from memdb.ui.relevance import cached as own
 from memdb.ui.relevance import figures
@@ -18,7 +18,7 @@ from memdb.ui.relevance import figures
 OPEN = "relevance.open"  # an evaluation to be shown from the next script run on
 
 
-def named(entry: Listed) -> str:
+def named(entry: ListedEvaluation) -> str:
     """What an evaluation was of, in a line."""
     settings = "; ".join(line(setting.words, 80) for setting in entry.settings)
     return f"{settings} · {counted(entry.questions, 'question')} of {line(entry.source, 80)}"
@@ -65,7 +65,7 @@ def runs_view() -> None:
         _diff(earlier.id, later.id)
 
 
-def list_frame(stored: Sequence[Listed]) -> pd.DataFrame:
+def list_frame(stored: Sequence[ListedEvaluation]) -> pd.DataFrame:
     """Kept evaluations as rows."""
     return pd.DataFrame(
         {
