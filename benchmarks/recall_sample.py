@@ -40,7 +40,7 @@ from memdb.tuning import cost, decide, load, queries, truth
 from memdb.tuning import sample as samples
 from memdb.tuning.estimate import Nearer, estimates, shared
 from memdb.tuning.reference import Reference, reference
-from memdb.tuning.run import SweepRequest
+from memdb.tuning.run import EfPoint, Goal, SweepRequest
 from memdb.tuning.settling import MOST_EF, TRIED, reference_ef, settled
 from memdb.tuning.source import Given
 from memdb.vectors import index, read
@@ -215,17 +215,12 @@ def _coverage(options: argparse.Namespace, folder: Path) -> bool:
         else:
             recording = _recorded(kind, options.queries or QUERIES)
             np.savez(file, **{name: getattr(recording, name) for name in recording.__dataclass_fields__})
-        drawn = _drawn(recording, options.draws, options.share, ASKED)
-        # Where few queries leave the choice open, a run asks MORE times as many, and chooses by all of them.
-        more = _drawn(recording, options.draws, options.share, MORE_ASKED)
-        choice = {name: more[name] for name in ("right_or_one_off", "choices", "by_target")}
-        told.append({"kind": kind.name, **drawn, "more_queries": choice})
+        told.append({"kind": kind.name, **_drawn(recording, options.draws, options.share)})
         told[-1]["took_s"] = round(time.perf_counter() - began, 1)
         print(json.dumps(told[-1]), flush=True)
     cover = [each["coverage"] for each in told]
     widths = [each["width_near_0.95"] for each in told if each["recall_near_0.95"] > 0.93]
-    last = [each["more_queries"] for each in told]
-    steps = sum(each["right_or_one_off"] for each in last), sum(each["choices"] for each in last)
+    steps = sum(each["right_or_one_off"] for each in told), sum(each["choices"] for each in told)
     summary = {
         "kinds": len(told),
         "coverage": round(float(np.mean(cover)), 4),
@@ -297,12 +292,15 @@ def _figure(told: Sequence[Mapping[str, Any]]) -> str:
     return "".join(parts) + "</svg>\n"
 
 
-def _drawn(recording: Recording, draws: int, share: float, asked: int) -> dict[str, Any]:
-    """Many estimates of one recording, each of so many of its queries."""
+def _drawn(recording: Recording, draws: int, share: float) -> dict[str, Any]:
+    """Many estimates of one recording, and the EF that each run of the product would recommend.
+
+    Coverage and width are of ASKED queries and of a sample of that share. A run goes on where these leave
+    open which EF meets its target: with a larger sample, and with MORE_ASKED queries, as
+    `memdb.tuning.sweep` does.
+    """
     random = np.random.default_rng(1)
-    count = recording.returned.shape[1]
-    alike = shared(recording.last[:asked].tolist())  # of different queries: a draw has some twice
-    population = int(recording.population)
+    count, population = recording.returned.shape[1], int(recording.population)
     true = recording.recalls.mean(axis=1)
     held = np.zeros((draws, len(true)), bool)
     above = np.zeros((draws, len(true)), bool)
@@ -310,31 +308,33 @@ def _drawn(recording: Recording, draws: int, share: float, asked: int) -> dict[s
     errors = np.zeros((draws, len(true)))
     right = dict.fromkeys(TARGETS, 0)
     choices = dict.fromkeys(TARGETS, 0)
+    too_low = 0
+    read: dict[float, list[float]] = {target: [] for target in TARGETS}
     for draw in range(draws):
-        chosen = random.integers(0, count, asked)
-        taken = np.zeros(population, bool)
-        taken[random.choice(population, round(share * population), replace=False)] = True
-        seen = taken[recording.documents]
-        first = np.searchsorted(recording.rows[seen], np.arange(count + 1))
-        of = np.concatenate([np.arange(first[q], first[q + 1]) for q in chosen]).astype(np.int64)
-        nearer = Nearer(
-            np.repeat(np.arange(asked), np.diff(first)[chosen]),
-            recording.places[seen][of],
-            recording.documents[seen][of],
-            alike=alike,
-        )
-        made = estimates(list(recording.returned[:, chosen]), nearer, share)
-        low = np.array([m.recall.low for m in made])
-        high = np.array([m.recall.high for m in made])
+        chosen = random.integers(0, count, MORE_ASKED)
+        order = random.permutation(population)
+        known: dict[tuple[int, int], tuple[EfPoint, ...]] = {}
+
+        def points(asked: int, size: int) -> tuple[EfPoint, ...]:
+            if (asked, size) not in known:  # noqa: B023  # of this draw
+                made = _estimated(recording, chosen[:asked], order[:size])  # noqa: B023
+                known[asked, size] = made  # noqa: B023
+            return known[asked, size]  # noqa: B023
+
+        first = points(ASKED, round(share * population))
+        low, high = np.array([p.low for p in first]), np.array([p.high for p in first])
         held[draw], above[draw] = (low <= true) & (true <= high), low > true
         widths[draw] = high - low
-        errors[draw] = np.array([m.recall.mean for m in made]) - true
+        errors[draw] = np.array([p.recall for p in first]) - true
         for target in TARGETS:
             meets = np.flatnonzero(true >= target)
             if len(meets):
-                shown = len(low) - int(np.argmin(np.append(low[::-1] >= target, False)))
+                best, size = _run(points, Goal("recall", target), round(share * population), population)
+                shown = len(true) if best is None else EFS.index(best.ef_runtime)
                 choices[target] += 1
                 right[target] += abs(shown - int(meets[0])) <= 1
+                too_low += shown < int(meets[0])
+                read[target].append(size / population)
     judged = (true >= JUDGED[0]) & (true <= JUDGED[1])
     judged = judged if judged.any() else np.ones(len(true), bool)
     near = int(np.argmin(np.abs(true - 0.95)))
@@ -352,7 +352,67 @@ def _drawn(recording: Recording, draws: int, share: float, asked: int) -> dict[s
         "right_or_one_off": sum(right.values()),
         "by_target": right,
         "choices": sum(choices.values()),
+        "too_low": too_low,
+        "read": {target: round(float(np.mean(shares)), 4) for target, shares in read.items() if shares},
     }
+
+
+def _run(
+    points: Callable[[int, int], tuple[EfPoint, ...]], goal: Goal, size: int, population: int
+) -> tuple[EfPoint | None, int]:
+    """What a run recommends in the end, and the documents that it read."""
+    for asked in (ASKED, MORE_ASKED):
+        while decide.hidden(points(asked, size), goal) and size < population:
+            size = min(samples.GROWTH * size, population)
+        if not decide.left_open(points(asked, size), goal):
+            break
+    return decide.chosen(points(asked, size), goal), size
+
+
+def _estimated(recording: Recording, chosen: np.ndarray, drawn: np.ndarray) -> tuple[EfPoint, ...]:
+    """What a run knows of these queries from these documents."""
+    population, count = int(recording.population), recording.returned.shape[1]
+    taken = np.zeros(population, bool)
+    taken[drawn] = True
+    seen = taken[recording.documents]
+    first = np.searchsorted(recording.rows[seen], np.arange(count + 1))
+    of = np.concatenate([np.arange(first[q], first[q + 1]) for q in chosen]).astype(np.int64)
+    nearer = Nearer(
+        np.repeat(np.arange(len(chosen)), np.diff(first)[chosen]),
+        recording.places[seen][of],
+        recording.documents[seen][of],
+        alike=shared(recording.last[np.unique(chosen)].tolist()),  # of different queries: some come twice
+    )
+    made = estimates(list(recording.returned[:, chosen]), nearer, len(drawn) / population)
+    bare = EfPoint(
+        ef_runtime=0,
+        recall=0.0,
+        low=0.0,
+        high=0.0,
+        p50_ms=0.0,
+        p95_ms=0.0,
+        p99_ms=0.0,
+        calls=0,
+        throughput=(),
+        short=0,
+        recalls=np.empty(0, np.float32),
+        ranks=np.empty((0, K), np.int16),
+        hit_distances=np.empty((0, K), np.float32),
+        outside=np.empty(0, np.int16),
+        latencies_ms=np.empty(0, np.float32),
+        took_s=0.0,
+    )
+    return tuple(
+        replace(
+            bare,
+            ef_runtime=ef,
+            recall=each.recall.mean,
+            low=each.recall.low,
+            high=each.recall.high,
+            estimate=each,
+        )
+        for ef, each in zip(EFS, made, strict=True)
+    )
 
 
 def _recorded(kind: Kind, count: int) -> Recording:

@@ -62,6 +62,17 @@ def mean(values: Numbers, confidence: float = 0.95, *, least: float = 0.0, most:
     return Interval(least + span * average, least + span * low_end, least + span * high_end)
 
 
+def means(values: Doubles, confidence: float = 0.95) -> tuple[Interval, ...]:
+    """`mean` of each row of (s, n), in [0, 1]; all at once, which is as many times as fast."""
+    clipped = np.clip(values, 0.0, 1.0)
+    distinct, places = np.unique(clipped, return_inverse=True)
+    places = places.reshape(clipped.shape)
+    counts = np.stack([np.bincount(row, minlength=len(distinct)) for row in places]).astype(np.float64)
+    low, high = bounds(distinct, counts, confidence)
+    rows = zip(clipped.mean(axis=1).tolist(), low.tolist(), high.tolist(), strict=True)
+    return tuple(Interval(each, min(below, each), max(above, each)) for each, below, above in rows)
+
+
 def bounds(values: Doubles, counts: Doubles, confidence: float = 0.95) -> tuple[Doubles, Doubles]:
     """Both ends of `mean` for many samples at once.
 

@@ -18,7 +18,7 @@ _SHARE = 0.05  # of the time at most is spent on keeping them
 _ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
 
 
-class Kept(Protocol):
+class ShelfEntry(Protocol):
     """What a list shows of an entry."""
 
     @property
@@ -65,7 +65,9 @@ class Shelf:
         for each in (path, path.with_suffix(self.beside)):
             each.unlink(missing_ok=True)
 
-    def prune(self, home: Path, newest_first: Iterable[Kept], keep: int, keep_bytes: int) -> tuple[str, ...]:
+    def prune(
+        self, home: Path, newest_first: Iterable[ShelfEntry], keep: int, keep_bytes: int
+    ) -> tuple[str, ...]:
         """Remove the oldest beyond the bounds (never the newest) and return their ids."""
         removed: list[str] = []
         total = 0

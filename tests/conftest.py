@@ -27,6 +27,7 @@ from memdb.cluster.engine import Engine
 from memdb.cluster.target import Target
 from memdb.settings import SETTINGS
 from memdb.tuning import shadow
+from memdb.tuning import sweep as timing
 from tests.abilities import Server
 
 # What an example may find must not depend on how busy the machine is.
@@ -214,6 +215,17 @@ def _outlive_the_run(client: Client) -> None:
                 client.execute("PEXPIRE", key, left_ms + 86_400_000)
         if cursor == b"0":
             return
+
+
+@pytest.fixture
+def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long calls take is measured by few of them: for tests of recall, of which it says nothing.
+
+    Most of what a sweep costs are these calls, up to 1,000 at each EF_RUNTIME.
+    """
+    monkeypatch.setattr(timing, "LEAST_CALLS", 20)
+    monkeypatch.setattr(timing, "LATENCY_S", 0.02)
+    monkeypatch.setattr(timing, "THROUGHPUT_S", 0.05)
 
 
 @pytest.fixture(autouse=True)

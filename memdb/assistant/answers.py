@@ -58,7 +58,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CitedAnswer:
     """Text with its sources; `[n]` in the text is the source of that number."""
 
     text: str
@@ -83,7 +83,7 @@ def passage(hit: Hit) -> str:
     return (named or max(fields.values(), key=len, default=""))[:_LONGEST]
 
 
-def extractive(question: str, hits: Sequence[Hit], count: int = SENTENCES) -> Answer:
+def extractive(question: str, hits: Sequence[Hit], count: int = SENTENCES) -> CitedAnswer:
     """The sentences nearest in meaning to the question, in the order of their documents. No model writes.
 
     Sentences are ranked by the local embedding model, whatever model the index was built with.
@@ -94,7 +94,7 @@ def extractive(question: str, hits: Sequence[Hit], count: int = SENTENCES) -> An
     cited = sources(hits)
     if not sentences:
         nothing = "No document was found." if not hits else "The documents that were found hold no sentences."
-        return Answer(nothing, cited, "no sentences")
+        return CitedAnswer(nothing, cited, "no sentences")
     vectors = embed([question, *(text for _, text in sentences)])
     near = vectors[1:] @ vectors[0]
     # A nearer document speaks first where sentences are alike.
@@ -107,16 +107,16 @@ def extractive(question: str, hits: Sequence[Hit], count: int = SENTENCES) -> An
             break
     chosen.sort()
     text = " ".join(f"{sentences[place][1]} [{sentences[place][0]}]" for place in chosen)
-    return Answer(text, cited, "sentences of the documents")
+    return CitedAnswer(text, cited, "sentences of the documents")
 
 
-def unanswered(hits: Sequence[Hit], nearest: float, bound: float) -> Answer:
+def unanswered(hits: Sequence[Hit], nearest: float, bound: float) -> CitedAnswer:
     """What is said where no document is near enough: that the documents do not answer."""
     text = (
         f"The documents do not answer this. The nearest one is at distance {nearest:.3f}; from {bound:.3f} "
         "on, a document is taken to be about something else."
     )
-    return Answer(text, sources(hits), "the relevance bound, without reading the documents")
+    return CitedAnswer(text, sources(hits), "the relevance bound, without reading the documents")
 
 
 def prose(text: str) -> str:

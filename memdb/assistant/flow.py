@@ -52,7 +52,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TimedStep:
     """A part of the flow, in ms since the question was sent off."""
 
     name: str
@@ -74,7 +74,7 @@ class Context:
     turns: tuple[Turn, ...]  # before the question
     preference: Floats | None  # (d,)
     result: KnnResult
-    steps: tuple[Step, ...]
+    steps: tuple[TimedStep, ...]
     commands: tuple[Command, ...]  # of the round trip, in order
     asked_again: bool  # the preference had changed
     problems: tuple[str, ...]
@@ -150,7 +150,7 @@ def context(
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class RoundTrips:
     """The commands of the round trip sent at once and one by one, in turn; ms, one value a repeat."""
 
     together_ms: tuple[float, ...]
@@ -162,16 +162,16 @@ class Compared:
         return tuple(sum(times) for times in zip(*(times for _, times in self.alone_ms), strict=True))
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[TimedStep, ...]:
         """The commands one after the other, each as long as its median."""
-        steps: list[Step] = []
+        steps: list[TimedStep] = []
         for name, times in self.alone_ms:
             start = steps[-1].end_ms if steps else 0.0
-            steps.append(Step(name, start, start + statistics.median(times), True))
+            steps.append(TimedStep(name, start, start + statistics.median(times), True))
         return tuple(steps)
 
 
-def compared(client: Client, context: Context, repeats: int = 9) -> Compared:
+def compared(client: Client, context: Context, repeats: int = 9) -> RoundTrips:
     """What one round trip saves: its commands at once and one by one, as often as each other and in turn.
 
     A server writes the replies of a pipeline together, so that the pipeline itself does not tell what each
@@ -191,7 +191,7 @@ def compared(client: Client, context: Context, repeats: int = 9) -> Compared:
             began = time.perf_counter()
             client.execute(*command.args)
             alone[name].append((time.perf_counter() - began) * 1000)
-    return Compared(tuple(together), tuple((name, tuple(times)) for name, times in alone.items()))
+    return RoundTrips(tuple(together), tuple((name, tuple(times)) for name, times in alone.items()))
 
 
 def nearest(client: Client, info: IndexInfo, ask: Ask, vector: Floats) -> float | None:
@@ -263,12 +263,12 @@ def _same(vector: Floats | None, other: Floats | None) -> bool:
     return vector.shape == other.shape and bool((vector == other).all())
 
 
-def _steps(embed_ms: float, at: list[float]) -> tuple[Step, ...]:
+def _steps(embed_ms: float, at: list[float]) -> tuple[TimedStep, ...]:
     sent, back, ended = at
-    embedding = [Step("embed the question", 0.0, embed_ms, False)] if embed_ms else []
+    embedding = [TimedStep("embed the question", 0.0, embed_ms, False)] if embed_ms else []
     return (
         *embedding,
-        Step("blend, write the commands", embed_ms, sent, False),
-        Step(ROUND_TRIP, sent, back, True),
-        Step("read the replies", back, ended, False),
+        TimedStep("blend, write the commands", embed_ms, sent, False),
+        TimedStep(ROUND_TRIP, sent, back, True),
+        TimedStep("read the replies", back, ended, False),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memdb.cli.arguments import AppOptions, OnWritableServer
-from memdb.cli.output import Bar
+from memdb.cli.output import ProgressBar
 from memdb.demo import run
 from memdb.demo.run import Options
 from memdb.settings import Settings
@@ -19,6 +19,6 @@ class App(AppOptions, OnWritableServer):
         """The app alone until Ctrl-C."""
         settings = Settings.from_env()
         target = self.find(settings)
-        with Bar() as bar:
+        with ProgressBar() as bar:
             run.app_only(settings, target, Options(port=self.port, browser=not self.no_browser), bar)
         return 0

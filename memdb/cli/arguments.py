@@ -65,6 +65,18 @@ def count(low: int) -> Callable[[str], int]:
     return read
 
 
+def sample_size(text: str) -> int:
+    """How many documents recall is estimated from: a whole number of at least 0, or `usual`."""
+    from memdb.tuning.run import USUAL
+
+    if text == "usual":
+        return USUAL
+    try:
+        return count(0)(text)
+    except argparse.ArgumentTypeError as exc:
+        raise argparse.ArgumentTypeError(f"{exc}, or 'usual'") from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class OnServer(Command):
     """Commands that open a server."""

@@ -14,7 +14,7 @@ from memdb.display import bytes_text, duration
 from memdb.errors import BadInput, NotFound
 from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_snapshots, elasticache_card
 from memdb.operations.aws_card import Card as ClusterCard
-from memdb.operations.aws_card import Check
+from memdb.operations.aws_card import ClusterCheck
 from memdb.operations.aws_session import Absent, ask
 from memdb.sizing.constraints import MODES, Durability
 
@@ -184,7 +184,7 @@ class Snapshots(InRegion):
         return FAILED if warning else 0
 
 
-def card_json(card: ClusterCard, checks: tuple[Check, ...]) -> dict[str, Any]:
+def card_json(card: ClusterCard, checks: tuple[ClusterCheck, ...]) -> dict[str, Any]:
     """What `memdb aws card --json` prints."""
     return {
         **asdict(card.cluster),

@@ -17,7 +17,7 @@ from memdb.asking.side import Answer, By, OpenSide, Side, ask, opened, spent
 from memdb.cli.arguments import InWords, count, say_what_leaves
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
-from memdb.cli.output import Bar, print_json, print_table, say
+from memdb.cli.output import ProgressBar, print_json, print_table, say
 from memdb.cluster.client import open_for_work
 from memdb.cluster.find import find_target
 from memdb.display import line
@@ -98,7 +98,7 @@ def run(sides: TwoSides, side: Side, text: str | None, questions: str | None, *,
             other = stack.enter_context(open_for_work(find_target(settings, sides.beside_url)))
         second = opened(other, _second(sides, side), settings, tell=say_what_leaves)
         if questions is not None:
-            bar, interrupt = stack.enter_context(Bar()), stack.enter_context(Interrupt())
+            bar, interrupt = stack.enter_context(ProgressBar()), stack.enter_context(Interrupt())
             comparison = compared(first, second, _read(questions), report=interrupt.watching(bar.report))
             bar.finish(complete=True)
             _many(comparison, as_json=as_json)

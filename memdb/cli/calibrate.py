@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from memdb.cli.arguments import OnServer, count
 from memdb.cli.options import option
-from memdb.cli.output import Bar, print_json, say
+from memdb.cli.output import ProgressBar, print_json, say
 from memdb.cli.planned import ShapeOptions
 from memdb.cluster.client import open_for_work
 from memdb.errors import BadInput
@@ -48,7 +48,7 @@ class Calibrate(ShapeOptions, OnServer):
             raise BadInput("There is nothing to calibrate on.", "Give --index NAME, or --dim N for samples.")
         profile: Profile
         about: dict[str, object]
-        with Bar() as bar:
+        with ProgressBar() as bar:
             if self.index:
                 with open_for_work(self.find(settings)) as client:
                     read = fitting.from_index(client, self.index, self.name, report=bar.report)

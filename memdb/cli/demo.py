@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from memdb.cli.arguments import AppOptions, DataOptions
 from memdb.cli.options import option
-from memdb.cli.output import Bar
+from memdb.cli.output import ProgressBar
 from memdb.demo import run
 from memdb.demo.run import Options
 from memdb.settings import Settings
@@ -22,7 +22,7 @@ class Demo(AppOptions, DataOptions):
 
     def run(self) -> int:
         """Engine, app and data until Ctrl-C."""
-        with Bar() as bar:
+        with ProgressBar() as bar:
             run.demo(
                 Settings.from_env(),
                 Options(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from memdb.cli.arguments import amount, count
 from memdb.cli.options import Command, option
-from memdb.cli.output import Bar, print_json, print_table, say
+from memdb.cli.output import ProgressBar, print_json, print_table, say
 from memdb.durability import drill as drills
 from memdb.durability import report
 from memdb.durability.drill import DrillRequest
@@ -41,7 +41,7 @@ class Drill(Command):
         request = DrillRequest(
             self.seconds, self.writers, self.rate, self.documents, self.promotion, self.seed
         )
-        with Bar() as bar:
+        with ProgressBar() as bar:
             result = drills.run(request, Settings.from_env().home, report=bar.report)
         durable = result.engines[drills.DURABLE]
         if self.json:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from memdb.cli.options import Command, Parser, not_understood
@@ -139,6 +140,7 @@ class _CommandParser(Parser):
         return super().parse_known_args(args, namespace)
 
 
+@cache
 def _parser() -> argparse.ArgumentParser:
     top = Parser(
         prog="memdb",

@@ -13,7 +13,7 @@ from memdb import export, files
 from memdb.cli.arguments import OnServer, count, share
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
-from memdb.cli.output import Bar, note, print_json, print_table, say
+from memdb.cli.output import ProgressBar, note, print_json, print_table, say
 from memdb.cluster.budget import budget_of
 from memdb.cluster.client import Client, open_for_work
 from memdb.errors import BadInput, Cancelled
@@ -198,7 +198,7 @@ class Evaluate(OnServer):
         if self.budget is not None:
             budget = replace(budget, queries_per_s=float(self.budget))
         so_far: list[Evaluation] = []
-        with open_for_work(target, budget) as client, Bar() as bar, Interrupt() as interrupt:
+        with open_for_work(target, budget) as client, ProgressBar() as bar, Interrupt() as interrupt:
             judged = self.judged(client, settings)
             embedder = models.of_settings(client, settings)
             for sentence in models.leaving(client, request, embedder):

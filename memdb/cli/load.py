@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from memdb.cli.arguments import DataOptions, OnWritableServer
 from memdb.cli.options import option
-from memdb.cli.output import Bar, print_json, say
+from memdb.cli.output import ProgressBar, print_json, say
 from memdb.cluster.client import connect
 from memdb.errors import ReadOnlyTarget
 from memdb.settings import Settings
@@ -38,7 +38,7 @@ class Load(DataOptions, OnWritableServer):
 
         chosen = {"docs": self.docs, "users": self.users, "sessions": self.sessions}
         sizes = {name: value for name, value in chosen.items() if value is not None}
-        with connect(target) as client, Bar() as bar:
+        with connect(target) as client, ProgressBar() as bar:
             report = loader.load(client, home=settings.home, seed=self.seed, report=bar.report, **sizes)
             built = second.build(client, home=settings.home, report=bar.report)
             labels_loaded = labelled.load(client, home=settings.home, docs=self.docs, report=bar.report)

@@ -7,7 +7,7 @@ from typing import Any
 
 from memdb.cli.arguments import OnServer
 from memdb.cli.options import option
-from memdb.cli.output import Bar, print_json, print_table, say
+from memdb.cli.output import ProgressBar, print_json, print_table, say
 from memdb.cluster.client import Client, open_for_work
 from memdb.cluster.topology import Node
 from memdb.display import bytes_text
@@ -91,7 +91,7 @@ def _look(client: Client, node: Node, *, exactly: bool) -> tuple[MemorySplit | s
 
 
 def _counted(client: Client, node: Node, node_sample: Sample, memory: MemorySplit) -> tuple[Coverage, ...]:
-    with Bar() as bar:
+    with ProgressBar() as bar:
         exact = {coverage.index for coverage in memory.coverage if coverage.exact}
         counted = {
             info.name: count_exactly(client, node, info, bar.report)

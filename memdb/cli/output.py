@@ -171,7 +171,7 @@ def _console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
-class Bar:
+class ProgressBar:
     """Progress of long work on the standard error: bar, rate and time left of the current stage.
 
     Its `report` is a `memdb.jobs.Report`. The bar appears with the first one; where the standard error is no
@@ -220,7 +220,7 @@ class Bar:
             self._task = None
         self._stage = ""
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> ProgressBar:
         return self
 
     def __exit__(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from memdb.cli.arguments import OnServer
 from memdb.cli.options import option
-from memdb.cli.output import Bar, print_json, say
+from memdb.cli.output import ProgressBar, print_json, say
 from memdb.cluster.client import connect
 from memdb.settings import Settings
 
@@ -49,7 +49,7 @@ class Present(OnServer):
         from memdb.story import prepare
         from memdb.vectors.index import index_info
 
-        with connect(target) as client, Bar() as bar:
+        with connect(target) as client, ProgressBar() as bar:
             name = self.index or prepare.fitting_index(client, local.DIMENSION)
             ready = prepare.prepare(client, index_info(client, name), settings.home, report=bar.report)
         if self.json:

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from memdb.cli.arguments import InWords, amount, count, share
+from memdb.cli.arguments import InWords, amount, count, sample_size, share
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
-from memdb.cli.output import Bar, note, print_json, print_table, say
+from memdb.cli.output import ProgressBar, note, print_json, print_table, say
 from memdb.cluster.client import open_for_work
 from memdb.errors import BadInput, Cancelled
 from memdb.numerals import whole_number
@@ -74,10 +74,11 @@ class Recall(InWords):
     )
     sample: int | None = option(
         "--sample",
-        type=count(0),
-        metavar="N",
-        help="estimate recall from N random documents instead of reading all; 0 reads all (default: all, or "
-        "a sample where all are more than the target's budget of keys allows)",
+        type=sample_size,
+        metavar="N|usual",
+        help="estimate recall from N random documents instead of reading all; usual: 2 % of them, 20,000 at "
+        "least, and more where these leave the answer open; 0 reads all (default: all, or usual where all "
+        "are more than the target's budget of keys allows)",
     )
     bound: float = option(
         "--bound",
@@ -133,7 +134,7 @@ class Recall(InWords):
         """Measure, keep the run, print it. After Ctrl-C what was measured is kept, as on the page."""
         settings, request = Settings.from_env(), self.request
         so_far: list[Run] = []
-        with open_for_work(self.find(settings)) as client, Bar() as bar, Interrupt() as interrupt:
+        with open_for_work(self.find(settings)) as client, ProgressBar() as bar, Interrupt() as interrupt:
             progress = interrupt.watching(bar.report)
             info = index_info(client, self.index)
             if isinstance(request.source, File):  # which may hold texts

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from memdb.cli.arguments import OnWritableServer, amount, count
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
-from memdb.cli.output import Bar, note, print_json, say, write
+from memdb.cli.output import ProgressBar, note, print_json, say, write
 from memdb.cluster.budget import budget_of
 from memdb.cluster.client import open_for_work
 from memdb.embedding import named
@@ -77,7 +77,7 @@ class Reembed(OnWritableServer):
         budget = budget_of(target)
         if self.budget is not None:
             budget = replace(budget, queries_per_s=float(self.budget))
-        with open_for_work(target, budget) as client, Bar() as bar, Interrupt() as interrupt:
+        with open_for_work(target, budget) as client, ProgressBar() as bar, Interrupt() as interrupt:
             work_plan = plan(client, index_info(client, self.index), request, embedder)
             if self.dry_run:
                 print_json(report.as_json(work_plan)) if self.json else _show(work_plan)
@@ -111,7 +111,11 @@ class Reembed(OnWritableServer):
 
     def _remove(self, settings: Settings, request: ReembedRequest) -> int:
         target = self.find(settings)
-        with open_for_work(target, budget_of(target)) as client, Bar() as bar, Interrupt() as interrupt:
+        with (
+            open_for_work(target, budget_of(target)) as client,
+            ProgressBar() as bar,
+            Interrupt() as interrupt,
+        ):
             typed = self.confirm
             if not typed and target.writable:
                 typed = _ask("Removing the new vectors writes to the server.", request.new_index)

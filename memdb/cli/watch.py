@@ -10,10 +10,10 @@ import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from memdb.cli.arguments import OnIndex, count, share
+from memdb.cli.arguments import OnIndex, count, sample_size, share
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
-from memdb.cli.output import Bar, note, print_json, say
+from memdb.cli.output import ProgressBar, note, print_json, say
 from memdb.cluster.target import Target
 from memdb.errors import BadInput, MemDBError
 from memdb.jobs import silent
@@ -70,10 +70,10 @@ class Watch(OnIndex):
     )
     sample: int | None = option(
         "--sample",
-        type=count(0),
-        metavar="N",
-        help="estimate from so many documents drawn at random; 0 reads all (default: all, or a sample "
-        "where all are more than the target's budget of keys allows)",
+        type=sample_size,
+        metavar="N|usual",
+        help="estimate from so many documents drawn at random; usual: 2 % of them, 20,000 at least; 0 reads "
+        "all (default: all, or usual where all are more than the target's budget of keys allows)",
     )
     confidence: float = option(
         "--confidence", default=_DEFAULT.confidence, type=share, metavar="C", help="of the interval"
@@ -123,7 +123,7 @@ class Watch(OnIndex):
         target = self.find(settings)
         webhook = Webhook(settings.webhook) if settings.webhook else None
         if self.once:
-            with Bar() as bar, Interrupt() as interrupt:
+            with ProgressBar() as bar, Interrupt() as interrupt:
                 report = interrupt.watching(bar.report)
                 outcome = runner.once(target, watch, settings.home, report=report, webhook=webhook)
             self._show(outcome)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from memdb.errors import BadSettings, LoginFailed, MemDBError, Unreachable
@@ -16,8 +19,49 @@ _ARN = re.compile(r"\barn:[\w-]+:[^\s,'\"]*")
 def session() -> Any:
     """A boto3 session, in the Region of AWS_REGION where that is set: boto3 reads AWS_DEFAULT_REGION."""
     import boto3  # 0.3 s, and few need it
+    from botocore.session import Session
 
-    return boto3.Session(region_name=variable("AWS_REGION") or None)
+    inner = Session()
+    inner.register_component("data_loader", _models(inner.get_config_variable("data_path")))
+    return boto3.Session(botocore_session=inner, region_name=variable("AWS_REGION") or None)
+
+
+def with_credentials(without: str, hint: str) -> Any:
+    """A boto3 session that has credentials.
+
+    Args:
+        without: the message where there are none.
+        hint: what to do then.
+
+    Raises:
+        LoginFailed: there are none.
+        BotoCoreError: what is configured cannot be read.
+    """
+    opened = session()
+    if opened.get_credentials() is None:
+        raise LoginFailed(without, hint)
+    return opened
+
+
+@cache
+def _models(paths: str | None) -> Any:
+    """botocore's models of the services, read once in a process: each session has credentials of its own, but
+    would also read these anew, which is most of what a client costs.
+
+    Args:
+        paths: AWS_DATA_PATH, where one looks for more of them.
+    """
+    from botocore.loaders import Loader
+
+    class Models(Loader):  # type: ignore[misc]  # botocore tells no types
+        """Each boto3 session appends a folder here, of resources, which nothing uses."""
+
+        @property
+        def search_paths(self) -> list[str]:
+            return list(self._search_paths)
+
+    folders = [os.path.expandvars(path) for path in paths.split(os.pathsep)] if paths else []
+    return Models(extra_search_paths=[str(Path(folder).expanduser()) for folder in folders])
 
 
 def client(service: str, region: str = "") -> Any:
@@ -35,12 +79,10 @@ def client(service: str, region: str = "") -> Any:
     from botocore.exceptions import BotoCoreError
 
     try:
-        opened = session()
-        if opened.get_credentials() is None:
-            raise LoginFailed(
-                "There are no AWS credentials on this machine.",
-                "Log in with the AWS CLI, set AWS_PROFILE, or run where a role gives them.",
-            )
+        opened = with_credentials(
+            "There are no AWS credentials on this machine.",
+            "Log in with the AWS CLI, set AWS_PROFILE, or run where a role gives them.",
+        )
         # Throttled calls are tried again with growing pauses; accounts with hundreds of clusters meet them.
         retries = {"total_max_attempts": 4, "mode": "standard"}
         config = Config(connect_timeout=3, read_timeout=10, retries=retries)

@@ -38,7 +38,7 @@ _QUESTIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DoctorStep:
     """One step of the walk."""
 
     name: str
@@ -53,7 +53,7 @@ class Diagnosis:
     """The whole walk."""
 
     address: str
-    steps: tuple[Step, ...]
+    steps: tuple[DoctorStep, ...]
 
     @property
     def ok(self) -> bool:
@@ -82,24 +82,24 @@ def diagnose(target: Target) -> Diagnosis:
     return Diagnosis(target.address, tuple(walk(target)))
 
 
-def walk(target: Target) -> Iterator[Step]:
+def walk(target: Target) -> Iterator[DoctorStep]:
     """The steps as they are done, for a page that shows them one by one; skipped after a failure."""
     finished = 0
     for step in _walk(target):
         yield step
         finished += 1
     for name in NAMES[finished:]:
-        yield Step(name, "skipped", "Not tried: an earlier step failed.")
+        yield DoctorStep(name, "skipped", "Not tried: an earlier step failed.")
 
 
-def _walk(target: Target) -> Iterator[Step]:
+def _walk(target: Target) -> Iterator[DoctorStep]:
     wait = min(target.timeout_s, _STEP_S)
     if target.scheme == "unix":
-        yield Step("Name", "skipped", "A unix socket has no host name.")
+        yield DoctorStep("Name", "skipped", "A unix socket has no host name.")
         yield (step := _timed("TCP", lambda: doctor_net.unix_socket(target.path, wait)))
         if step.outcome == "failed":
             return
-        yield Step("TLS", "skipped", "A unix socket needs none.")
+        yield DoctorStep("TLS", "skipped", "A unix socket needs none.")
     else:
         addresses: list[Address] = []
         yield (step := _timed("Name", lambda: doctor_net.resolve(target, wait, addresses)))
@@ -119,11 +119,11 @@ def _walk(target: Target) -> Iterator[Step]:
         client.close()
 
 
-def _tls(probe: doctor_net.Probe, target: Target) -> Step:
+def _tls(probe: doctor_net.Probe, target: Target) -> DoctorStep:
     if target.scheme == "redis":
         if target.host in LOOPBACK:
-            return Step("TLS", "ok", "Not used, and not needed on this machine itself.")
-        return Step(
+            return DoctorStep("TLS", "ok", "Not used, and not needed on this machine itself.")
+        return DoctorStep(
             "TLS",
             "note",
             "Not used: login and data cross the network as they are.",
@@ -131,7 +131,7 @@ def _tls(probe: doctor_net.Probe, target: Target) -> Step:
         )
     certificate = probe.handshake()
     if not target.tls.verify:
-        return Step(
+        return DoctorStep(
             "TLS",
             "note",
             f"{certificate.version}, but the certificate was not checked.",
@@ -139,14 +139,14 @@ def _tls(probe: doctor_net.Probe, target: Target) -> Step:
         )
     text = f"{certificate.version}, certificate for {certificate.subject or 'this name'}"
     if certificate.days_left is None:
-        return Step("TLS", "ok", f"{text}.")
+        return DoctorStep("TLS", "ok", f"{text}.")
     text += f", valid for {certificate.days_left:,} more days."
     if certificate.days_left < _CERTIFICATE_DAYS:
-        return Step("TLS", "note", text, "It must be renewed soon.")
-    return Step("TLS", "ok", text)
+        return DoctorStep("TLS", "note", text, "It must be renewed soon.")
+    return DoctorStep("TLS", "ok", text)
 
 
-def _asked(client: Client, target: Target, wait: float) -> Iterator[Step]:
+def _asked(client: Client, target: Target, wait: float) -> Iterator[DoctorStep]:
     yield (step := _timed("Login", lambda: _login(client, target)))
     if step.outcome == "failed":
         return
@@ -154,7 +154,7 @@ def _asked(client: Client, target: Target, wait: float) -> Iterator[Step]:
     try:
         info, who, commands, indexes, slots = client.pipeline(_QUESTIONS, errors_as_values=True)
     except MemDBError as exc:
-        yield Step("Cluster mode", "failed", str(exc), exc.hint, _ms(began))
+        yield DoctorStep("Cluster mode", "failed", str(exc), exc.hint, _ms(began))
         return
     hello: Reply = None
     tried: list[Reply] | None = None
@@ -168,7 +168,7 @@ def _asked(client: Client, target: Target, wait: float) -> Iterator[Step]:
     yield search_step(info, commands, indexes, who, tried)
 
 
-def _login(client: Client, target: Target) -> Step:
+def _login(client: Client, target: Target) -> DoctorStep:
     try:
         client.execute("PING")
     except NotAllowed:
@@ -186,13 +186,13 @@ def _login(client: Client, target: Target) -> Step:
     else:
         how = "as the default user, without a password"
     if not target.password and target.iam is None and target.kind == "production":
-        return Step(
+        return DoctorStep(
             "Login",
             "note",
             f"Logged in {how}.",
             "Whoever reaches this server may use it: set up an ACL user.",
         )
-    return Step("Login", "ok", f"Logged in {how}.")
+    return DoctorStep("Login", "ok", f"Logged in {how}.")
 
 
 def version_of(info: dict[str, dict[str, str]]) -> tuple[str, str]:
@@ -204,12 +204,12 @@ def version_of(info: dict[str, dict[str, str]]) -> tuple[str, str]:
 
 def cluster_step(
     info: Reply, slots: Reply, target: Target, wait: float, asked_ms: float, hello: Reply = None
-) -> Step:
+) -> DoctorStep:
     """Engine, version, and the cluster's nodes, which are tried; `hello` tells less where INFO is refused."""
     if isinstance(info, MemDBError):
         greeting = {} if isinstance(hello, MemDBError) else replies.pairs(hello)
         if not greeting:
-            return Step(
+            return DoctorStep(
                 "Cluster mode",
                 "note",
                 f"Not told: {info}",
@@ -230,7 +230,7 @@ def cluster_step(
     facts = {key: value for part in replies.info(info).values() for key, value in part.items()}
     engine, version = version_of(replies.info(info))
     if not version:
-        return Step(
+        return DoctorStep(
             "Cluster mode",
             "failed",
             "INFO names no version: this is no Redis, Valkey or MemoryDB.",
@@ -240,7 +240,7 @@ def cluster_step(
     what = f"{engine} {version}"
     if _numbers(version) < OLDEST:
         oldest = ".".join(map(str, OLDEST))
-        return Step(
+        return DoctorStep(
             "Cluster mode",
             "failed",
             f"{what} is too old.",
@@ -249,11 +249,13 @@ def cluster_step(
         )
     mode = facts.get("redis_mode") or facts.get("server_mode", "")
     if facts.get("cluster_enabled") != "1" and mode != "cluster":
-        return Step("Cluster mode", "ok", f"{what}, a single server without cluster mode.", "", asked_ms)
+        return DoctorStep(
+            "Cluster mode", "ok", f"{what}, a single server without cluster mode.", "", asked_ms
+        )
     nodes = nodes_named(slots)
     if isinstance(slots, MemDBError) or not nodes:
         why = str(slots) if isinstance(slots, MemDBError) else "no slots are assigned."
-        return Step(
+        return DoctorStep(
             "Cluster mode",
             "note",
             f"{what} in cluster mode, its shape not known: {why}",
@@ -269,7 +271,7 @@ def cluster_step(
     ms = asked_ms + _ms(began)
     if closed:
         named = ", ".join(f"{host}:{port}" for host, port in closed[:3]) + (" …" if len(closed) > 3 else "")
-        return Step(
+        return DoctorStep(
             "Cluster mode",
             "note",
             f"{text}. {len(closed)} of the addresses it names cannot be reached from here: {named}.",
@@ -278,24 +280,26 @@ def cluster_step(
             "read_from_replicas is off.",
             ms,
         )
-    return Step("Cluster mode", "ok", f"{text}, all within reach.", "", ms)
+    return DoctorStep("Cluster mode", "ok", f"{text}, all within reach.", "", ms)
 
 
-def _replicas(info: Reply, target: Target) -> Step:
+def _replicas(info: Reply, target: Target) -> DoctorStep:
     if isinstance(info, MemDBError):
-        return Step("Replicas", "note", "Not known, as INFO is not allowed.", "Allow the user INFO (+info).")
+        return DoctorStep(
+            "Replicas", "note", "Not known, as INFO is not allowed.", "Allow the user INFO (+info)."
+        )
     facts = {key: value for part in replies.info(info).values() for key, value in part.items()}
     role = facts.get("role", "")
     if role in {"slave", "replica"}:
         link = facts.get("master_link_status", "?")
         if link != "up":
-            return Step(
+            return DoctorStep(
                 "Replicas",
                 "note",
                 f"This node is a replica, and its link to the primary is {link}.",
                 "Its data may be old. Use the cluster endpoint or the primary's.",
             )
-        return Step(
+        return DoctorStep(
             "Replicas",
             "note",
             "This node is a replica: it may lag behind, and takes no writes.",
@@ -304,20 +308,20 @@ def _replicas(info: Reply, target: Target) -> Step:
     count = replies.integer(facts.get("connected_slaves") or facts.get("connected_replicas"))
     if not count:
         if target.read_from_replicas:
-            return Step(
+            return DoctorStep(
                 "Replicas",
                 "note",
                 "None, although reads may go to replicas.",
                 "Reads go to the primary until there is one.",
             )
-        return Step("Replicas", "ok", "None: this server alone holds the data.")
+        return DoctorStep("Replicas", "ok", "None: this server alone holds the data.")
     use = "reads may go to them" if target.read_from_replicas else "not read from, as this target says"
-    return Step("Replicas", "ok", f"{count} connected; {use}.")
+    return DoctorStep("Replicas", "ok", f"{count} connected; {use}.")
 
 
 def search_step(
     info: Reply, commands: Reply, indexes: Reply, who: Reply, tried: list[Reply] | None = None
-) -> Step:
+) -> DoctorStep:
     """Whether vector search is there and this user may use it.
 
     Args:
@@ -328,7 +332,7 @@ def search_step(
     available = dict(zip(dialects.PROBED, tried or (), strict=False))
     if isinstance(commands, MemDBError):
         if not available:
-            return Step("Search", "note", f"Not told: {commands}", "Allow the user COMMAND (+command).")
+            return DoctorStep("Search", "note", f"Not told: {commands}", "Allow the user COMMAND (+command).")
         names = frozenset(name for name, reply in available.items() if there(reply))
     else:
         names = names_described(commands)
@@ -337,7 +341,7 @@ def search_step(
         what = "This server"
         if not isinstance(info, MemDBError):
             what = " ".join(version_of(replies.info(info)))
-        return Step(
+        return DoctorStep(
             "Search",
             "note",
             f"{what} has no vector search; sessions can be explored.",
@@ -345,23 +349,23 @@ def search_step(
             "newer); elsewhere by loading a search module.",
         )
     if isinstance(indexes, LoginFailed) and not isinstance(available.get("FT.SEARCH"), LoginFailed | None):
-        return Step(
+        return DoctorStep(
             "Search",
             "note",
             f"{dialect.title} is there; {user} may search, but not list indexes.",
             "Name the index: --index, or in the sidebar of the app. +ft._list lists them.",
         )
     if isinstance(indexes, LoginFailed):
-        return Step(
+        return DoctorStep(
             "Search",
             "failed",
             f"{dialect.title} is there, but {user} may not use it.",
             "Add the category to the user's access string: +@search (and +@read for documents).",
         )
     if isinstance(indexes, MemDBError):
-        return Step("Search", "failed", str(indexes), indexes.hint)
+        return DoctorStep("Search", "failed", str(indexes), indexes.hint)
     if isinstance(available.get("FT.SEARCH"), NotAllowed):
-        return Step(
+        return DoctorStep(
             "Search",
             "failed",
             f"{dialect.title} is there, but {user} may not run FT.SEARCH.",
@@ -369,7 +373,7 @@ def search_step(
         )
     count = len(replies.items(indexes))
     what = _count(count, "index", "indexes") if count else "no index yet"
-    return Step("Search", "ok", f"{dialect.title}, {what}.")
+    return DoctorStep("Search", "ok", f"{dialect.title}, {what}.")
 
 
 def _version_name(greeting: dict[str, Reply]) -> str:
@@ -406,15 +410,15 @@ def as_json(diagnosis: Diagnosis) -> dict[str, object]:
     }
 
 
-def _timed(name: str, work: Callable[[], Step | str]) -> Step:
+def _timed(name: str, work: Callable[[], DoctorStep | str]) -> DoctorStep:
     began = time.perf_counter()
     try:
         step = work()
     except MemDBError as exc:
-        return Step(name, "failed", str(exc), exc.hint, _ms(began))
+        return DoctorStep(name, "failed", str(exc), exc.hint, _ms(began))
     if isinstance(step, str):
-        return Step(name, "ok", step, "", _ms(began))
-    return Step(name, step.outcome, step.saw, step.todo, _ms(began))
+        return DoctorStep(name, "ok", step, "", _ms(began))
+    return DoctorStep(name, step.outcome, step.saw, step.todo, _ms(began))
 
 
 def _count(number: int, what: str, many: str = "") -> str:

@@ -26,7 +26,7 @@ _LOOK_S = 1.0  # for the second look, at what a port speaks instead
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Handshake:
     """What a handshake brought. Empty or None where the certificate was not checked."""
 
     version: str
@@ -109,7 +109,7 @@ class Probe:
             return f"Port {self._target.port} of {address[0]} is open."
         raise _closed(self._target, last, self._wait) from last
 
-    def handshake(self) -> Seen:
+    def handshake(self) -> Handshake:
         """Shake hands in TLS over that connection.
 
         Raises:
@@ -222,14 +222,14 @@ def _opened(family: int, address: Any, wait: float) -> socket.socket:
     return sock
 
 
-def _seen(sock: Any) -> Seen:
+def _seen(sock: Any) -> Handshake:
     certificate = sock.getpeercert() or {}
     subject = dict(pair for part in certificate.get("subject", ()) for pair in part).get("commonName", "")
     names = [value for kind, value in certificate.get("subjectAltName", ()) if kind in {"DNS", "IP Address"}]
     days = None
     if "notAfter" in certificate:
         days = int((ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) // 86400)
-    return Seen(sock.version() or "TLS", str(names[0] if names else subject), days)
+    return Handshake(sock.version() or "TLS", str(names[0] if names else subject), days)
 
 
 def _closed(target: Target, exc: OSError, wait: float) -> Unreachable:

@@ -91,7 +91,7 @@ class Second:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class DrillSide:
     """One engine in the drill."""
 
     name: str
@@ -144,7 +144,7 @@ class DrillResult:
     """A drill, whole or as far as it came."""
 
     request: DrillRequest
-    engines: dict[str, Side]
+    engines: dict[str, DrillSide]
     finished: bool
     elapsed_s: float
     witness: Witness | None = None  # None: not every engine acknowledged the same session, or could be read
@@ -335,7 +335,7 @@ def end_writers(runs: Sequence[Under]) -> None:
             writer.join(60)
 
 
-def judged(each: Under, name: str) -> Side:
+def judged(each: Under, name: str) -> DrillSide:
     """What became of the writes; the ledgers are read from disk, not from memory."""
     noted = [entry for i in range(len(each.writers)) for entry in entries(each.folder / f"ledger-{i}.txt")]
     unanswered = [place for writer in each.writers for place in writer.unanswered]
@@ -385,12 +385,12 @@ def _witness(name: str, runs: Sequence[Under]) -> Witness | None:
     return Witness(key, history_of(written[b"history"]).turns, there)
 
 
-def so_far(each: Under) -> Side:
+def so_far(each: Under) -> DrillSide:
     """The figures while it runs; nothing was looked for yet."""
     noted = each.noted()
     took = np.array([entry.took_ms for entry in noted])
     p50, p99 = (float(np.percentile(took, q)) for q in (50, 99)) if len(took) else (None, None)
-    return Side(
+    return DrillSide(
         name=each.name,
         acknowledged=len(noted),
         recovered=0,

@@ -6,7 +6,7 @@ from html import escape
 
 import pandas as pd
 
-from memdb.durability.drill import CACHE, DURABLE, OWN, PROMOTED, WORDS, DrillResult, Second, Side
+from memdb.durability.drill import CACHE, DURABLE, OWN, PROMOTED, WORDS, DrillResult, DrillSide, Second
 
 ROWS = {
     "acknowledged": "acknowledged writes",
@@ -117,7 +117,7 @@ def _list(lines: tuple[str, ...]) -> str:
     return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in lines) + "</ul>"
 
 
-def _side(side: Side) -> str:
+def _side(side: DrillSide) -> str:
     notes = "".join(f"<p>{escape(note)}</p>" for note in side.notes)
     drawn = _bars(side.seconds) if side.seconds else ""
     return f"<h2>{escape(side.name)}</h2><p>{escape(WORDS[side.name])}</p>{drawn}{notes}"

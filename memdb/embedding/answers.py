@@ -16,7 +16,7 @@ Side = Literal["query", "document"]  # models of some families embed the two dif
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ModelAnswer:
     """What a model answered to one call. `rows` is as it came and is not yet checked."""
 
     rows: Any
@@ -55,7 +55,7 @@ class Model(Protocol):
     def longest(self) -> int:
         """Characters of a text that are passed on."""
 
-    def call(self, texts: Sequence[str], side: Side) -> Answer:
+    def call(self, texts: Sequence[str], side: Side) -> ModelAnswer:
         """The vectors of at most `at_once` texts, of whatever length the model gives them.
 
         Raises:

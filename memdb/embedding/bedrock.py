@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from memdb.assistant.bedrock_client import aws_region, client, explained
-from memdb.embedding.answers import Answer, Side, counted_tokens
+from memdb.embedding.answers import ModelAnswer, Side, counted_tokens
 from memdb.errors import BadInput, EngineError
 
 TITAN = "amazon.titan-embed-text-v2:0"
@@ -59,7 +59,7 @@ class Bedrock:
     def _client(self) -> Any:
         return self.boto if self.boto is not None else client()
 
-    def call(self, texts: Sequence[str], side: Side) -> Answer:
+    def call(self, texts: Sequence[str], side: Side) -> ModelAnswer:
         """The vectors of some texts, of the lengths that the model gives them.
 
         Raises:
@@ -69,11 +69,11 @@ class Bedrock:
             (text,) = texts
             reply = self._invoke({"inputText": text, "dimensions": self.dimension, "normalize": False})
             tokens = reply.get("inputTextTokenCount")
-            return Answer([reply.get("embedding")], counted_tokens(tokens))
+            return ModelAnswer([reply.get("embedding")], counted_tokens(tokens))
         # Documents and questions are embedded differently, and the model is told which these are.
         body = {"texts": list(texts), "input_type": f"search_{side}", "truncate": "END"}
         vectors = self._invoke(body).get("embeddings")
-        return Answer((vectors.get("float") if isinstance(vectors, dict) else vectors) or [])
+        return ModelAnswer((vectors.get("float") if isinstance(vectors, dict) else vectors) or [])
 
     def _invoke(self, body: dict[str, Any]) -> dict[str, Any]:
         with explained(self.model):

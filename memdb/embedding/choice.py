@@ -16,7 +16,7 @@ from memdb.embedding import declared, lengths, prompts
 from memdb.embedding.answers import Model
 from memdb.embedding.declared import Declared
 from memdb.embedding.embedder import Embedder
-from memdb.embedding.kept import Kept
+from memdb.embedding.kept import KeptVectors
 from memdb.embedding.lengths import Lengths
 from memdb.embedding.prompts import Prompts
 from memdb.errors import BadInput, BadSettings, NoEmbedder
@@ -183,7 +183,7 @@ def named(name: str, settings: Settings) -> Embedder:
         BadInput: there is none of that name, or a setting it needs is missing.
     """
     model, prompt = _model(name.strip(), settings)
-    return Embedder(model, prompts=prompt, kept=Kept.under(settings.home) if model.sends_to else None)
+    return Embedder(model, prompts=prompt, kept=KeptVectors.under(settings.home) if model.sends_to else None)
 
 
 def fits(embedder: Embedder, params: VectorParams, index: str) -> None:

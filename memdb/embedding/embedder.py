@@ -15,7 +15,7 @@ import numpy as np
 
 from memdb.embedding import answers
 from memdb.embedding.answers import Model, Side
-from memdb.embedding.kept import Kept
+from memdb.embedding.kept import KeptVectors
 from memdb.embedding.prompts import Prompts
 from memdb.errors import MemDBError, ServiceUnreachable, TextTooLong, Throttled
 from memdb.jobs import Report, silent
@@ -88,7 +88,7 @@ class Embedder:
     model: Model
     unit: bool = True
     prompts: Prompts = field(default_factory=Prompts)
-    kept: Kept | None = field(default=None, repr=False, compare=False)
+    kept: KeptVectors | None = field(default=None, repr=False, compare=False)
     patience: Patience = field(default_factory=Patience, repr=False, compare=False)
 
     @property
@@ -203,7 +203,7 @@ class Embedder:
             shortened |= cut
         return rows, tokens, shortened
 
-    def _called(self, texts: Sequence[str], side: Side) -> answers.Answer:
+    def _called(self, texts: Sequence[str], side: Side) -> answers.ModelAnswer:
         """One call, tried again where that may help."""
         began, wait = time.monotonic(), self.patience.first_s
         for again in range(self.patience.tries - 1, -1, -1):
@@ -231,7 +231,7 @@ class Embedder:
         }
 
     def _digest(self, text: str, side: Side) -> bytes:
-        return Kept.digest(self.model.identity, side, text)
+        return KeptVectors.digest(self.model.identity, side, text)
 
     def _changed(self) -> MemDBError:
         if self.kept is not None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from memdb import files
 from memdb.display import line
-from memdb.embedding.answers import Answer, Side, unit
+from memdb.embedding.answers import ModelAnswer, Side, unit
 from memdb.embedding.prompts import Prompts, by_name
 from memdb.errors import BadInput, EngineError
 from memdb.vectors.distance import Floats
@@ -69,14 +69,14 @@ class Folder:
         """Numbers of a vector."""
         return self.loaded.dimension
 
-    def call(self, texts: Sequence[str], side: Side) -> Answer:
+    def call(self, texts: Sequence[str], side: Side) -> ModelAnswer:
         """The vectors of some texts.
 
         Raises:
             EngineError: the model does not run.
         """
         rows, tokens, cut = self.loaded.vectors(texts)
-        return Answer(rows, tokens, cut)
+        return ModelAnswer(rows, tokens, cut)
 
 
 def opened(path_given: str) -> Folder:

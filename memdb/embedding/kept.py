@@ -30,14 +30,14 @@ CREATE INDEX IF NOT EXISTS by_use ON vectors (used, size);
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptVectors:
     """The file of one MEMDB_HOME."""
 
     path: Path
     most_bytes: int = MOST_BYTES
 
     @classmethod
-    def under(cls, home: Path) -> Kept:
+    def under(cls, home: Path) -> KeptVectors:
         """Where MEMDB_HOME keeps it."""
         return cls(home / "embeddings" / "texts.sqlite")
 

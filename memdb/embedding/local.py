@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from memdb.embedding.answers import Answer, Side, checked_texts
+from memdb.embedding.answers import ModelAnswer, Side, checked_texts
 from memdb.vectors.distance import Floats
 
 MODEL = "wordllama l2_supercat"
@@ -87,6 +87,6 @@ class Local:
     at_once = 512
     longest = LONGEST
 
-    def call(self, texts: Sequence[str], side: Side) -> Answer:
+    def call(self, texts: Sequence[str], side: Side) -> ModelAnswer:
         """(len(texts), 256) float32, not of unit length; see the function `embed`."""
-        return Answer(embed(texts, unit=False), None)
+        return ModelAnswer(embed(texts, unit=False), None)

@@ -13,7 +13,7 @@ import urllib3
 
 from memdb import http_address
 from memdb.display import line, repeats
-from memdb.embedding.answers import Answer, Side, counted_tokens
+from memdb.embedding.answers import ModelAnswer, Side, counted_tokens
 from memdb.errors import (
     BadInput,
     EngineError,
@@ -102,7 +102,7 @@ class OpenAI:
         near = urlsplit(self.url).hostname in _LOCAL
         return f"{self._netloc}, an address of this machine" if near else self._netloc
 
-    def call(self, texts: Sequence[str], side: Side) -> Answer:
+    def call(self, texts: Sequence[str], side: Side) -> ModelAnswer:
         """The vectors of some texts, of the lengths that the endpoint gives them.
 
         Raises:
@@ -123,7 +123,7 @@ class OpenAI:
         rows.sort(key=lambda row: row.get("index", 0) if isinstance(row.get("index", 0), int) else 0)
         usage = answer.get("usage")
         tokens = usage.get("prompt_tokens", usage.get("total_tokens")) if isinstance(usage, dict) else None
-        return Answer([row.get("embedding") for row in rows], counted_tokens(tokens))
+        return ModelAnswer([row.get("embedding") for row in rows], counted_tokens(tokens))
 
     def _posted(self, body: dict[str, object]) -> tuple[int, object, float]:
         """Status, JSON (None where it is none) and the seconds that the endpoint wants to be left alone."""

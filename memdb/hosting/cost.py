@@ -28,7 +28,7 @@ _PARTS: dict[Style, tuple[tuple[str, float, str], ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class CostLine:
     """One line of the bill."""
 
     what: str
@@ -37,14 +37,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class MonthlyCost:
     """A month.
 
     Attributes:
         region: of the prices, which is another than the cluster's where none of that one is known.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[CostLine, ...]
     region: str
 
     @property
@@ -71,13 +71,13 @@ class Cost:
         )
 
 
-def month(style: Style, region: str, book: Catalogue) -> Cost:
+def month(style: Style, region: str, book: Catalogue) -> MonthlyCost:
     """What a style costs in a Region."""
     parts = _PARTS[style]
     priced_in = region if all(book.find(price, region) for price, _, _ in parts) else US
-    return Cost(
+    return MonthlyCost(
         tuple(
-            Part(what, amount * (price := book.price(price_id, priced_in)).value, price)
+            CostLine(what, amount * (price := book.price(price_id, priced_in)).value, price)
             for price_id, amount, what in parts
         ),
         priced_in,

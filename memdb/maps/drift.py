@@ -30,7 +30,7 @@ Verdict = Literal["new", "grew", "as before", "shrank", "emptied"]
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class SampleDifference:
     """How far two samples lie apart, beside chance."""
 
     energy: float  # energy distance, the root as scipy.stats.energy_distance has it; 0: the same distribution
@@ -69,7 +69,7 @@ def difference(
     permutations: int = PERMUTATIONS,
     seed: int = 0,
     report: Report = silent,
-) -> Difference:
+) -> SampleDifference:
     """Hold two independent samples against each other, by Euclidean distances.
 
     Args:
@@ -93,7 +93,7 @@ def difference(
     far = _euclidean(np.concatenate(sides))
     later = np.arange(m + n) >= m
     if not far.any():  # all equal: there is nothing to tell them apart by
-        return Difference(0.0, 0.0, 1.0, 0.5, 0.5, 0.5, m, n, permutations)
+        return SampleDifference(0.0, 0.0, 1.0, 0.5, 0.5, 0.5, m, n, permutations)
     near = _near(far, min(NEIGHBOURS, m + n - 1))
     own_energy, own_auc = float(_energies(far, later[None, :])[0]), _aucs(near, later[None, :])[0]
     energies, aucs = np.empty(permutations), np.empty(permutations)
@@ -105,7 +105,7 @@ def difference(
         report("Comparing with chance", start + count, permutations)
     # Sums of the same distances in another order may differ by rounding.
     as_far = int((energies >= own_energy - 1e-12 * max(1.0, float(far.max()))).sum())
-    return Difference(
+    return SampleDifference(
         float(np.sqrt(max(own_energy, 0.0))),
         float(np.sqrt(max(float(np.quantile(energies, 1 - ALPHA)), 0.0))),
         (1 + as_far) / (1 + permutations),

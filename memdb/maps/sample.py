@@ -26,7 +26,7 @@ _Item = tuple[int, str, Floats]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class MapSample:
     """Documents with their vectors."""
 
     keys: tuple[str, ...]
@@ -39,7 +39,7 @@ class Sample:
     ] = ()  # some of those without a usable vector, drawn as the others: at most as many
 
 
-def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Report = silent) -> Sample:
+def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Report = silent) -> MapSample:
     """The documents of a request; the same seed gives the same ones, whatever order the engine lists them in.
 
     Stratified: as many of each value of the TAG field as can be had, so that rare values are seen.
@@ -89,7 +89,7 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
     chosen.sort(key=lambda item: item[:2])
     keys, vectors = tuple(key for _, key, _ in chosen), np.stack([vector for _, _, vector in chosen])
     others = tuple(key for _, key in without[: len(keys)])
-    return Sample(keys, vectors, total, left_out, several, others)
+    return MapSample(keys, vectors, total, left_out, several, others)
 
 
 def _fairly(strata: list[list[_Item]], limit: int) -> list[_Item]:

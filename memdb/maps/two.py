@@ -13,11 +13,11 @@ from memdb.display import line
 from memdb.errors import BadInput
 from memdb.jobs import Report, silent
 from memdb.maps import clusters, drift, layout, memory, plain, run, store
-from memdb.maps.drift import Difference, Region
+from memdb.maps.drift import Region, SampleDifference
 from memdb.maps.neighbours import neighbours
 from memdb.maps.quality import quality
 from memdb.maps.request import GraphRecall, Ints, MapRequest, Quality
-from memdb.maps.sample import Sample, sample
+from memdb.maps.sample import MapSample, sample
 from memdb.vectors import chance
 from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.index import IndexInfo
@@ -28,11 +28,11 @@ _SAME = 1e-5  # relative: two readings of a vector that differ by less are the s
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Side:
+class MapSide:
     """One of the two."""
 
     name: str  # as words: an index, or a moment of it
-    sample: Sample
+    sample: MapSample
     metric: str
 
 
@@ -50,7 +50,7 @@ class TwoOnOne:
     labels: Ints  # (n,) cluster, -1 between them
     clusters: tuple[str, ...]
     regions: tuple[Region, ...]
-    difference: Difference | None  # None: too few vectors to compare
+    difference: SampleDifference | None  # None: too few vectors to compare
     quality: Quality | None
     graph_recall: GraphRecall | None
     notes: tuple[str, ...] = ()
@@ -90,7 +90,9 @@ class TwoOnOne:
         return f"The two differ by more than chance: {figures}. {apart} {where} {counts}"
 
 
-def read(client: Client, info: IndexInfo, request: MapRequest, name: str, *, report: Report = silent) -> Side:
+def read(
+    client: Client, info: IndexInfo, request: MapRequest, name: str, *, report: Report = silent
+) -> MapSide:
     """An index as it is now.
 
     Raises:
@@ -99,10 +101,10 @@ def read(client: Client, info: IndexInfo, request: MapRequest, name: str, *, rep
     """
     memory.check(request, info)
     metric = info.vector_field(request.field)[1].metric
-    return Side(name, sample(client, info, request, report=report), metric)
+    return MapSide(name, sample(client, info, request, report=report), metric)
 
 
-def earlier(client: Client, home: Path, request: MapRequest, age: int = 1) -> Side:
+def earlier(client: Client, home: Path, request: MapRequest, age: int = 1) -> MapSide:
     """An index as it was when a kept map of it was drawn.
 
     Args:
@@ -125,15 +127,15 @@ def earlier(client: Client, home: Path, request: MapRequest, age: int = 1) -> Si
     vectors = None if opened is None else store.vectors(home, client.target, opened)
     if opened is None or vectors is None:
         raise BadInput(f"The map of {stored.words} is not kept any more.", "Choose another one.")
-    return Side(stored.words, Sample(opened.keys, vectors, opened.total), opened.metric)
+    return MapSide(stored.words, MapSample(opened.keys, vectors, opened.total), opened.metric)
 
 
 def lay(
     client: Client,
     info: IndexInfo,
     request: MapRequest,
-    before: Side,
-    after: Side,
+    before: MapSide,
+    after: MapSide,
     *,
     seed: int = 0,
     report: Report = silent,
@@ -199,7 +201,7 @@ def lay(
     )
 
 
-def joined(before: Sample, after: Sample) -> tuple[tuple[str, ...], Floats, Bools, Bools, int]:
+def joined(before: MapSample, after: MapSample) -> tuple[tuple[str, ...], Floats, Bools, Bools, int]:
     """Both samples as points: keys (n,), vectors (n, d), on which side (n,) twice, and how many moved."""
     places = {key: i for i, key in enumerate(before.keys)}
     was = np.ones(len(before.keys), bool)

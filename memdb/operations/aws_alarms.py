@@ -17,7 +17,15 @@ from memdb.cluster.discover import Service
 from memdb.errors import BadInput, ReadOnlyTarget
 from memdb.json_text import json_text
 from memdb.operations.aws_card import Card
-from memdb.operations.aws_metrics import CLUSTER, ELASTICACHE, NAMESPACE, NODE, Dimensions, Listed, chosen
+from memdb.operations.aws_metrics import (
+    CLUSTER,
+    ELASTICACHE,
+    NAMESPACE,
+    NODE,
+    Dimensions,
+    ListedSeries,
+    chosen,
+)
 from memdb.operations.aws_session import need, pages
 from memdb.sizing import catalogue, facts
 from memdb.sizing.shape import number
@@ -76,7 +84,7 @@ class Existing:
 
 
 def alarms(
-    cluster: str, node_type: str, series: Sequence[Listed] = (), *, indexed_keys: int | None = None
+    cluster: str, node_type: str, series: Sequence[ListedSeries] = (), *, indexed_keys: int | None = None
 ) -> tuple[Alarm, ...]:
     """The four and two of ours, for each node or the cluster, by the dimensions that CloudWatch really has.
 
@@ -143,7 +151,7 @@ def alarms(
     return tuple(wanted)
 
 
-def elasticache_alarms(card: Card, series: Sequence[Listed] = ()) -> tuple[Alarm, ...]:
+def elasticache_alarms(card: Card, series: Sequence[ListedSeries] = ()) -> tuple[Alarm, ...]:
     """Those of each node of ElastiCache: memory, connections and CPU, and what its durability can break.
 
     ElastiCache documents no metric of indexed keys, so that one of the article's four has no like here.
@@ -363,7 +371,7 @@ resource "aws_cloudwatch_metric_alarm" "alarm_{i}" {{
 """
 
 
-def _watched(cluster: str, metric: str, series: Sequence[Listed]) -> tuple[Dimensions, ...]:
+def _watched(cluster: str, metric: str, series: Sequence[ListedSeries]) -> tuple[Dimensions, ...]:
     """The series of the whole cluster where there is one (its extreme is the worst node's), else all."""
     mine = tuple(listed for listed in series if listed.metric == metric)
     whole = tuple(listed.dimensions for listed in mine if not listed.node)

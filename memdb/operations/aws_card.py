@@ -23,7 +23,7 @@ _NIGHT = range(6)  # hours, UTC, that count as low traffic unless the user's own
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class ClusterNode:
     """One node. MemoryDB's API does not say which is the primary; ElastiCache's does without cluster mode."""
 
     shard: str
@@ -39,7 +39,7 @@ class Card:
     """What AWS says of one cluster."""
 
     cluster: Cluster
-    nodes: tuple[Node, ...]
+    nodes: tuple[ClusterNode, ...]
     multi_az: bool
     own_key: bool  # data at rest is always encrypted; with a KMS key of the account, or with AWS's
     maintenance_window: str
@@ -71,7 +71,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ClusterCheck:
     """One line of the checklist."""
 
     name: str
@@ -108,7 +108,9 @@ def card(memorydb: Any, name: str) -> Card:
     raise NotFound(name, "cluster in this Region")
 
 
-def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime) -> tuple[Check, ...]:
+def checklist(
+    card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime
+) -> tuple[ClusterCheck, ...]:
     """The article's production settings, and what this cluster has instead.
 
     Args:
@@ -171,11 +173,11 @@ def _fewest_zones(card: Card) -> int | None:
     return min((len(zones) for zones in per_shard.values()), default=None)
 
 
-def newest(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime) -> Check:
+def newest(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime) -> ClusterCheck:
     """Whether the newest snapshot is young enough."""
     wanted = "one in the last day"
     if isinstance(snapshots, Absent):
-        return Check("Newest snapshot", "unknown", snapshots.words, wanted, "")
+        return ClusterCheck("Newest snapshot", "unknown", snapshots.words, wanted, "")
     warning = late(snapshots, card.snapshot_days, now)
     times = [s.made for s in snapshots if s.made is not None]
     saw = f"{max(times):%Y-%m-%d %H:%M} UTC" if times else "there is none"
@@ -185,7 +187,7 @@ def newest(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime) 
     return checked("Newest snapshot", not warning, saw, wanted, warning, command)
 
 
-def enough_replicas(card: Card, fix: str) -> Check:
+def enough_replicas(card: Card, fix: str) -> ClusterCheck:
     """Whether each shard has as many as the article wants.
 
     Args:
@@ -202,7 +204,7 @@ def enough_replicas(card: Card, fix: str) -> Check:
     )
 
 
-def several_zones(card: Card, fix: str) -> Check:
+def several_zones(card: Card, fix: str) -> ClusterCheck:
     """Whether the nodes of each shard lie in different zones.
 
     Args:
@@ -220,7 +222,7 @@ def several_zones(card: Card, fix: str) -> Check:
     )
 
 
-def daily_snapshots(card: Card, modify: str) -> Check:
+def daily_snapshots(card: Card, modify: str) -> ClusterCheck:
     """Whether they are made and kept long enough.
 
     Args:
@@ -237,7 +239,7 @@ def daily_snapshots(card: Card, modify: str) -> Check:
     )
 
 
-def quiet_window(card: Card, move: str) -> Check:
+def quiet_window(card: Card, move: str) -> ClusterCheck:
     """Whether AWS works on the cluster when few use it.
 
     Args:
@@ -254,11 +256,15 @@ def quiet_window(card: Card, move: str) -> Check:
     )
 
 
-def checked(name: str, passed: bool | None, saw: str, wanted: str, fix: str, command: str) -> Check:
+def checked(name: str, passed: bool | None, saw: str, wanted: str, fix: str, command: str) -> ClusterCheck:
     """A line of the checklist; `passed` None is not told."""
     if passed is None:
-        return Check(name, "unknown", saw, wanted, "")
-    return Check(name, "pass", saw, wanted, "") if passed else Check(name, "fail", saw, wanted, fix, command)
+        return ClusterCheck(name, "unknown", saw, wanted, "")
+    return (
+        ClusterCheck(name, "pass", saw, wanted, "")
+        if passed
+        else ClusterCheck(name, "fail", saw, wanted, fix, command)
+    )
 
 
 def at_night(window: str) -> bool | None:
@@ -288,7 +294,7 @@ def _card(memorydb: Any, entry: dict[str, Any]) -> Card:
     return Card(
         cluster=discover.from_description(entry, memorydb.meta.region_name, search),
         nodes=tuple(
-            Node(
+            ClusterNode(
                 str(shard.get("Name", "")),
                 str(node.get("Name", "")),
                 str(node.get("AvailabilityZone", "")),

@@ -151,7 +151,7 @@ GROUPS = ("Memory", "CPU", "Connections", "Search", "Latency", "Replication", "D
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedSeries:
     """One series that CloudWatch has: a metric and its dimensions."""
 
     metric: str
@@ -185,7 +185,7 @@ def metric(name: str) -> Metric:
     )
 
 
-def listed(cloudwatch: Any, cluster: str) -> tuple[Listed, ...]:
+def listed(cloudwatch: Any, cluster: str) -> tuple[ListedSeries, ...]:
     """All series of a cluster that had a value in the last two weeks.
 
     Raises:
@@ -203,19 +203,19 @@ def listed(cloudwatch: Any, cluster: str) -> tuple[Listed, ...]:
     )
     return tuple(
         sorted(
-            {Listed(str(entry.get("MetricName", "")), _dimensions(entry)) for entry in entries},
+            {ListedSeries(str(entry.get("MetricName", "")), _dimensions(entry)) for entry in entries},
             key=lambda series: (series.metric, series.dimensions),
         )
     )
 
 
-def listed_nodes(cloudwatch: Any, nodes: Sequence[str]) -> tuple[Listed, ...]:
+def listed_nodes(cloudwatch: Any, nodes: Sequence[str]) -> tuple[ListedSeries, ...]:
     """The same of ElastiCache, which has no dimension for a whole cluster: of each node by its name.
 
     Raises:
         MemDBError: no permission for cloudwatch:ListMetrics, or no answer.
     """
-    series: set[Listed] = set()
+    series: set[ListedSeries] = set()
     for node in nodes:
         wanted = [{"Name": NODE, "Value": node}]
         entries = need(
@@ -223,12 +223,13 @@ def listed_nodes(cloudwatch: Any, nodes: Sequence[str]) -> tuple[Listed, ...]:
             partial(pages, cloudwatch, "list_metrics", "Metrics", Namespace=ELASTICACHE, Dimensions=wanted),
         )
         series |= {
-            Listed(str(entry.get("MetricName", "")), _dimensions(entry), ELASTICACHE) for entry in entries
+            ListedSeries(str(entry.get("MetricName", "")), _dimensions(entry), ELASTICACHE)
+            for entry in entries
         }
     return tuple(sorted(series, key=lambda each: (each.metric, each.dimensions)))
 
 
-def chosen(every: Sequence[Listed], name: str) -> tuple[Listed, ...]:
+def chosen(every: Sequence[ListedSeries], name: str) -> tuple[ListedSeries, ...]:
     """The series of one metric to draw: one a node; that of the whole cluster only where there is no other.
 
     An average over the cluster mixes its primaries and replicas.
@@ -242,7 +243,7 @@ def chosen(every: Sequence[Listed], name: str) -> tuple[Listed, ...]:
 
 
 def read(
-    cloudwatch: Any, wanted: Iterable[Listed], statistic: str, hours: float, now: datetime
+    cloudwatch: Any, wanted: Iterable[ListedSeries], statistic: str, hours: float, now: datetime
 ) -> tuple[Series, ...]:
     """Values of series.
 
@@ -272,7 +273,7 @@ def period_s(hours: float) -> int:
 
 
 def _read(
-    cloudwatch: Any, series: tuple[Listed, ...], statistic: str, hours: float, now: datetime
+    cloudwatch: Any, series: tuple[ListedSeries, ...], statistic: str, hours: float, now: datetime
 ) -> list[Series]:
     queries = [
         {

@@ -43,7 +43,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class SnapshotCost:
     """What snapshots are billed a month."""
 
     stored_bytes: int
@@ -90,7 +90,7 @@ def cost(
     region: str,
     cluster_bytes: int | None = None,
     service: Service = "memorydb",
-) -> Cost:
+) -> SnapshotCost:
     """What the snapshots cost a month beyond what is free.
 
     Args:
@@ -105,12 +105,12 @@ def cost(
     free = newest if cluster_bytes is None else cluster_bytes
     price_list, where = catalogue.load(), region
     if service == "elasticache":
-        return Cost(stored, free, None, None, "no price known")
+        return SnapshotCost(stored, free, None, None, "no price known")
     price = price_list.find("memorydb/snapshot", region)
     if price is None:
         where = "us-east-1"
         price = price_list.price("memorydb/snapshot", where)
-    return Cost(
+    return SnapshotCost(
         stored, free, max(0, stored - free) / GB * price.value, price.value, f"{price.grade}, {where}"
     )
 

@@ -18,8 +18,8 @@ from memdb.numerals import whole_number
 from memdb.operations.aws_card import (
     REPLICAS,
     Card,
-    Check,
-    Node,
+    ClusterCheck,
+    ClusterNode,
     checked,
     daily_snapshots,
     enough_replicas,
@@ -90,7 +90,7 @@ def checklist(
     snapshots: tuple[Snapshot, ...] | Absent,
     now: datetime,
     needs: Durability = "sync",
-) -> tuple[Check, ...]:
+) -> tuple[ClusterCheck, ...]:
     """What a cluster in production should have, and what this one has instead.
 
     Args:
@@ -189,7 +189,7 @@ def checklist(
     )
 
 
-def _durability(card: Card, needs: Durability, modify: str) -> Check:
+def _durability(card: Card, needs: Durability, modify: str) -> ClusterCheck:
     about = card.cluster
     wanted = "any" if needs == "disabled" else needs if needs == "sync" else "async or sync"
     effective = about.effective
@@ -221,7 +221,7 @@ def _durability(card: Card, needs: Durability, modify: str) -> Check:
     )
 
 
-def _family(card: Card, needs: Durability, modify: str) -> Check:
+def _family(card: Card, needs: Durability, modify: str) -> ClusterCheck:
     family = _family_of(card)
     good = family in DURABLE_FAMILIES if needs != "disabled" else family not in _BURSTABLE
     wanted = ", ".join(DURABLE_FAMILIES) if needs != "disabled" else "not burstable"
@@ -258,7 +258,7 @@ def _card(
             name = str(member.get("CacheClusterId", ""))
             about = node_of.get(name, {})
             nodes.append(
-                Node(
+                ClusterNode(
                     str(shard.get("NodeGroupId", "")),
                     name,
                     str(member.get("PreferredAvailabilityZone", "")),

@@ -25,7 +25,7 @@ _NO_KEY_SEEN = 20  # bytes of a key where no key of the index was drawn
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MemoryPart:
     """What one purpose takes. `absent` says why there is no figure, or what is missing in it."""
 
     name: str
@@ -35,7 +35,7 @@ class Part:
     absent: str = ""
 
 
-def parts(sample: Sample, dialect: str, names: Sequence[bytes]) -> tuple[Part, ...]:
+def parts(sample: Sample, dialect: str, names: Sequence[bytes]) -> tuple[MemoryPart, ...]:
     """Vectors, structures, other indexes and what is not told, for all indexes together.
 
     Args:
@@ -45,7 +45,7 @@ def parts(sample: Sample, dialect: str, names: Sequence[bytes]) -> tuple[Part, .
     """
     if dialect == "none" and not sample.problem:
         return tuple(
-            Part(name, 0.0, None, "the server has no search")
+            MemoryPart(name, 0.0, None, "the server has no search")
             for name in ("vectors", "structures", "other_indexes", "untold")
         )
     missing = [f"{name}: {why}" for name, why in sample.absent.items() if name.startswith("index ")]
@@ -64,19 +64,19 @@ def dialect_of(indexes: Sequence[IndexInfo]) -> str:
     return "memorydb" if any(info.total_bytes is not None for info in indexes) else "valkey-search"
 
 
-def _only_total(sample: Sample, why: str) -> tuple[Part, ...]:
+def _only_total(sample: Sample, why: str) -> tuple[MemoryPart, ...]:
     total = sample.figures.get("search_bytes")
     source = "INFO's figure of the indexes' memory: vectors and all, not told apart"
-    structures = Part("structures", total, None, source, "" if total is not None else why)
+    structures = MemoryPart("structures", total, None, source, "" if total is not None else why)
     return (
-        Part("vectors", None, None, "FT.INFO", why),
+        MemoryPart("vectors", None, None, "FT.INFO", why),
         structures,
-        Part("other_indexes", None, None, "FT.INFO", why),
-        Part("untold", None, None, "the sizing model", why),
+        MemoryPart("other_indexes", None, None, "FT.INFO", why),
+        MemoryPart("untold", None, None, "the sizing model", why),
     )
 
 
-def _valkey(sample: Sample, missing: str) -> tuple[Part, ...]:
+def _valkey(sample: Sample, missing: str) -> tuple[MemoryPart, ...]:
     vectors = _held_once(sample.indexes)
     total = sample.figures.get("search_bytes")
     of_all = "valkey-search tells one total of all indexes"
@@ -85,16 +85,16 @@ def _valkey(sample: Sample, missing: str) -> tuple[Part, ...]:
     # Vectors that are shared or not in memory would otherwise be more than the total they are part of.
     bytes_known = vectors if total is None else min(vectors, total)
     return (
-        Part("vectors", bytes_known, None, "FT.INFO: vectors × dimension × width", missing),
-        Part(
+        MemoryPart("vectors", bytes_known, None, "FT.INFO: vectors × dimension × width", missing),
+        MemoryPart(
             "structures",
             rest,
             None,
             "INFO search_used_memory_bytes less the vectors: graph, other fields and names of all indexes",
             "" if total is not None else why,
         ),
-        Part("other_indexes", None, None, "INFO search", f"{of_all}; they are in the index structures"),
-        Part("untold", None, None, "", "only RediSearch's own count is known to leave something out"),
+        MemoryPart("other_indexes", None, None, "INFO search", f"{of_all}; they are in the index structures"),
+        MemoryPart("untold", None, None, "", "only RediSearch's own count is known to leave something out"),
     )
 
 
@@ -108,7 +108,7 @@ def _held_once(infos: Sequence[IndexInfo]) -> float:
     return sum(by_string.values())
 
 
-def _told(sample: Sample, dialect: str, names: Sequence[bytes], missing: str) -> tuple[Part, ...]:
+def _told(sample: Sample, dialect: str, names: Sequence[bytes], missing: str) -> tuple[MemoryPart, ...]:
     infos = sample.indexes
     silent = [info for info in infos if info.vector_bytes is None and info.of_kind("VECTOR")]
     untotalled = [info for info in infos if info.total_bytes is None]
@@ -120,12 +120,14 @@ def _told(sample: Sample, dialect: str, names: Sequence[bytes], missing: str) ->
     structures = sum(max(0.0, info.vector_bytes - vector_bytes(info)) for info in infos if info.vector_bytes)
     other = sum(max(0.0, info.total_bytes - (info.vector_bytes or 0.0)) for info in infos if info.total_bytes)
     return (
-        Part("vectors", vectors, None, "FT.INFO: vectors × dimension × width", missing),
+        MemoryPart("vectors", vectors, None, "FT.INFO: vectors × dimension × width", missing),
         _some("structures", structures, f"FT.INFO {whole} less the vectors", whole, silent, missing, infos),
         _some("other_indexes", other, _other_source(dialect, unit), unit, untotalled, missing, infos),
         _untold(infos, names, missing)
         if dialect == "redisearch"
-        else Part("untold", None, None, "", "only RediSearch's own count is known to leave something out"),
+        else MemoryPart(
+            "untold", None, None, "", "only RediSearch's own count is known to leave something out"
+        ),
     )
 
 
@@ -143,13 +145,13 @@ def _some(
     silent: Sequence[IndexInfo],
     missing: str,
     infos: Sequence[IndexInfo],
-) -> Part:
+) -> MemoryPart:
     """A sum over the indexes that tell; absent where none does."""
     untold = [info.name for info in silent if not info.absent]
     reasons = [f"{info.name}: {why}" for info in silent for why in info.absent.values()]
     why = f"FT.INFO of {', '.join(untold)} does not tell {wanted}" if untold else ""
     absent = "; ".join(reason for reason in (missing, *reasons, why) if reason)
-    return Part(name, None if silent and len(silent) == len(infos) else total, None, source, absent)
+    return MemoryPart(name, None if silent and len(silent) == len(infos) else total, None, source, absent)
 
 
 def vector_bytes(info: IndexInfo) -> float:
@@ -179,8 +181,8 @@ def with_keys(drawn: Drawn, allocator: str) -> Drawn:
         drawn: keys with what MEMORY USAGE told.
         allocator: INFO mem_allocator.
     """
-    by = valkey_keys.allocator_of(allocator)
-    return replace(drawn, keys=tuple(_with_key(key, by) for key in drawn.keys))
+    allocator_name = valkey_keys.allocator_of(allocator)
+    return replace(drawn, keys=tuple(_with_key(key, allocator_name) for key in drawn.keys))
 
 
 def _with_key(key: Key, allocator: Allocator) -> Key:
@@ -214,7 +216,7 @@ def _json_excess(dim: int) -> float:
 # ---- RediSearch: what FT.INFO leaves out --------------------------------------------------------------
 
 
-def _untold(infos: Sequence[IndexInfo], names: Sequence[bytes], missing: str) -> Part:
+def _untold(infos: Sequence[IndexInfo], names: Sequence[bytes], missing: str) -> MemoryPart:
     source = "the sizing model of RediSearch 2.10 less FT.INFO: rounding of allocations, links back, names"
     total, within, failed = 0.0, 0.0, []
     for info in infos:
@@ -228,8 +230,8 @@ def _untold(infos: Sequence[IndexInfo], names: Sequence[bytes], missing: str) ->
         within += MODEL_ERROR * modelled
     absent = "; ".join([*([missing] if missing else []), *failed])
     if failed and len(failed) == len(infos):
-        return Part("untold", None, None, source, absent)
-    return Part("untold", total, within, source, absent)
+        return MemoryPart("untold", None, None, source, absent)
+    return MemoryPart("untold", total, within, source, absent)
 
 
 def allocated(info: IndexInfo, names: Sequence[bytes]) -> float:

@@ -31,7 +31,7 @@ HOUR_S, DAY_S = 3_600, 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class TotalEstimate:
     """A total, and half of its 95 % interval from sampling alone; None where one key cannot tell it."""
 
     total: float
@@ -93,17 +93,17 @@ class Drawn:
 # ---- pure --------------------------------------------------------------------------------------------
 
 
-def estimate(values: Sequence[float], population: int) -> Estimate:
+def estimate(values: Sequence[float], population: int) -> TotalEstimate:
     """Total over `population` keys of which `values` is a random sample without replacement.
 
     Student's t with the correction for a finite population; exact where the sample is all of it.
     """
     n = len(values)
     if not n:
-        return Estimate(0.0, 0.0 if population == 0 else None)
+        return TotalEstimate(0.0, 0.0 if population == 0 else None)
     # Keys that expired since they were counted make the sample larger than what is left, never smaller.
     mean = sum(values) / n
-    return Estimate(mean * max(n, population), intervals.total_within(values, population))
+    return TotalEstimate(mean * max(n, population), intervals.total_within(values, population))
 
 
 def belongs(info: IndexInfo, name: bytes, kind: str | None) -> bool:
@@ -245,11 +245,13 @@ def count_few(there: Client, indexes: Sequence[IndexInfo]) -> dict[str, Coverage
         MemDBError: the node did not answer, or refuses SCAN.
     """
     counted: dict[str, Coverage] = {}
-    for on in sorted({info.on for info in indexes}):
+    for key_type in sorted({info.on for info in indexes}):
         names: set[bytes] = set()
         cursor = "0"
         for _ in range(EXACT_UP_TO // _AT_ONCE + 1):
-            reply = there.execute("SCAN", cursor, "COUNT", _AT_ONCE, "TYPE", KEY_TYPES.get(on.upper(), on))
+            reply = there.execute(
+                "SCAN", cursor, "COUNT", _AT_ONCE, "TYPE", KEY_TYPES.get(key_type.upper(), key_type)
+            )
             cursor = replies.text(reply[0])
             names.update(bytes(name) for name in replies.items(reply[1]))
             if cursor == "0":
@@ -257,7 +259,7 @@ def count_few(there: Client, indexes: Sequence[IndexInfo]) -> dict[str, Coverage
         else:  # it grew while it was counted
             continue
         for info in indexes:
-            if info.on == on:
+            if info.on == key_type:
                 count = sum(under(info, name) for name in names)
                 counted[info.name] = Coverage(info.name, count, count, count, info.told_documents, exact=True)
     return counted

@@ -14,7 +14,7 @@ from memdb.cluster.topology import Node
 from memdb.errors import MemDBError
 from memdb.operations import index_memory, keyspace
 from memdb.operations.figures import FIGURES
-from memdb.operations.index_memory import Part
+from memdb.operations.index_memory import MemoryPart
 from memdb.operations.keyspace import Coverage, Drawn, Freed
 from memdb.operations.samples import Sample
 from memdb.sizing import redisearch, valkey_keys
@@ -48,7 +48,7 @@ class MemorySplit:
 
     address: str
     used: float | None  # used_memory of the sample
-    parts: tuple[Part, ...]  # in the order of TITLES
+    parts: tuple[MemoryPart, ...]  # in the order of TITLES
     keys: int | None  # on the node
     sampled: int  # keys that were weighed or looked at
     ttl_freed: tuple[Freed, ...]  # within an hour, within a day; empty where it is not known
@@ -66,7 +66,7 @@ class MemorySplit:
         """What is used beyond the parts that are known; negative where these are too high."""
         return None if self.used is None else self.used - self.accounted
 
-    def part(self, name: str) -> Part:
+    def part(self, name: str) -> MemoryPart:
         """The part of this name, one of TITLES."""
         return next(part for part in self.parts if part.name == name)
 
@@ -85,7 +85,7 @@ class MemorySplit:
             return cls(
                 facts["address"],
                 facts["used"],
-                tuple(Part(**part) for part in facts["parts"]),
+                tuple(MemoryPart(**part) for part in facts["parts"]),
                 facts["keys"],
                 facts["sampled"],
                 tuple(Freed(**freed) for freed in facts.get("ttl_freed", ())),
@@ -193,7 +193,7 @@ def assemble(
     parts |= {"keys": _keys(sample, drawn), "tables": _tables(sample, drawn, dialect)}
     for name, figure in _OF_FIGURES.items():
         value, source = sample.figures.get(figure), FIGURES[figure].source
-        parts[name] = Part(name, value, None, source, "" if value is not None else _why(sample, figure))
+        parts[name] = MemoryPart(name, value, None, source, "" if value is not None else _why(sample, figure))
     absent: dict[str, str] = {}
     used = sample.figures.get("used_bytes")
     if used is None:
@@ -217,10 +217,10 @@ def assemble(
     )
 
 
-def _keys(sample: Sample, drawn: Drawn) -> Part:
+def _keys(sample: Sample, drawn: Drawn) -> MemoryPart:
     sizes = [key.size for key in drawn.keys if key.size is not None]
     if drawn.population is None or (drawn.population and not sizes):
-        return Part("keys", None, None, "RANDOMKEY and MEMORY USAGE", _first(drawn, "keys", "sizes"))
+        return MemoryPart("keys", None, None, "RANDOMKEY and MEMORY USAGE", _first(drawn, "keys", "sizes"))
     estimate = keyspace.estimate(sizes, drawn.population)
     source = f"MEMORY USAGE of {len(sizes):,} random keys of {drawn.population:,}"
     if drawn.population and len(sizes) >= drawn.population:
@@ -229,14 +229,14 @@ def _keys(sample: Sample, drawn: Drawn) -> Part:
     others = sample.figures.get("keys", 0.0) - (drawn.population or 0)
     elsewhere = others > max(_WRITTEN_MEANWHILE, 0.05 * (drawn.population or 0))
     absent = f"about {others:,.0f} keys of other databases are not in it" if elsewhere else ""
-    return Part("keys", estimate.total, estimate.within, source, absent)
+    return MemoryPart("keys", estimate.total, estimate.within, source, absent)
 
 
-def _tables(sample: Sample, drawn: Drawn, dialect: str) -> Part:
+def _tables(sample: Sample, drawn: Drawn, dialect: str) -> MemoryPart:
     """Tables of keys and of times to live, computed: used_memory_overhead counts the keys' entries again."""
     keys = sample.figures.get("keys", drawn.population)
     if keys is None:
-        return Part("tables", None, None, "computed from the number of keys", _first(drawn, "keys"))
+        return MemoryPart("tables", None, None, "computed from the number of keys", _first(drawn, "keys"))
     with_ttl = sample.figures.get("keys_with_ttl", 0.0)
     stored = redisearch.KEYSPACE
     if dialect == "valkey-search":
@@ -245,9 +245,9 @@ def _tables(sample: Sample, drawn: Drawn, dialect: str) -> Part:
     tables = slot_tables(sample)
     if tables is not None and tables > 2 * total + _SLOTS_FROM:
         source = "INFO used_memory_overhead less start, buffers and 32 B a key: a cluster has a table a slot"
-        return Part("tables", tables, None, source)
+        return MemoryPart("tables", tables, None, source)
     source = "computed from the number of keys and of those with a time to live"
-    return Part("tables", float(total), None, source)
+    return MemoryPart("tables", float(total), None, source)
 
 
 def slot_tables(sample: Sample) -> float | None:

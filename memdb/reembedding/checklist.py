@@ -11,14 +11,14 @@ from memdb.vectors.query import Command
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ChecklistStep:
     """One thing to do: in words, and the lines that do it."""
 
     words: str
     lines: tuple[str, ...] = ()
 
 
-def steps(work_plan: Plan, embedder: str, *, aliases: bool) -> tuple[Step, ...]:
+def steps(work_plan: Plan, embedder: str, *, aliases: bool) -> tuple[ChecklistStep, ...]:
     """The steps in their order.
 
     Args:
@@ -47,7 +47,7 @@ def steps(work_plan: Plan, embedder: str, *, aliases: bool) -> tuple[Step, ...]:
         ]
     )
     if aliases:
-        switch = Step(
+        switch = ChecklistStep(
             "Switch: point the alias that your application searches at the new index, and embed questions "
             "with the new model from that moment on. An alias takes effect at once for everybody.",
             (
@@ -55,27 +55,29 @@ def steps(work_plan: Plan, embedder: str, *, aliases: bool) -> tuple[Step, ...]:
                 Command(("FT.ALIASUPDATE", "ALIAS", new)).redis_cli(),
             ),
         )
-        undo = Step(
+        undo = ChecklistStep(
             "The way back, as long as the old vectors are kept current.",
             (Command(("FT.ALIASUPDATE", "ALIAS", old)).redis_cli(),),
         )
     else:
-        switch = Step(
+        switch = ChecklistStep(
             "Switch: this engine has no aliases. Deploy the application with the name of the new index and "
             "the new model in one setting, so that no question of one model meets vectors of the other.",
         )
-        undo = Step(
+        undo = ChecklistStep(
             "The way back, as long as the old vectors are kept current: deploy the old name and model.",
         )
     return (
-        Step("Compare, before anything is switched.", compare),
-        Step("Tell memdb which model belongs to the new index, in its settings file.", settings),
-        Step(
+        ChecklistStep("Compare, before anything is switched.", compare),
+        ChecklistStep("Tell memdb which model belongs to the new index, in its settings file.", settings),
+        ChecklistStep(
             "From now on write both vectors with every document, the old one for the way back: in "
             f"{key} the field {request.field}. Run the same command once more for what came in between.",
         ),
         switch,
         undo,
-        Step("To remove the new vectors and their index again.", (back,)),
-        Step(f"Once nobody goes back: drop the old index {old} and its vectors. memdb does not do that."),
+        ChecklistStep("To remove the new vectors and their index again.", (back,)),
+        ChecklistStep(
+            f"Once nobody goes back: drop the old index {old} and its vectors. memdb does not do that."
+        ),
     )

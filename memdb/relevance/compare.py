@@ -22,7 +22,7 @@ MUCH_UNJUDGED = 0.2  # a difference of so much of the hits may itself make a set
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class MeanDifference:
     """By how much one setting's mean exceeds another's, over the same questions."""
 
     first: int  # places of the settings
@@ -64,7 +64,7 @@ def mean(run: Evaluation, setting: int, measure: str = "ndcg") -> Interval:
     return intervals.mean(values(run, setting, measure), run.request.confidence)
 
 
-def difference(run: Evaluation, first: int, second: int, measure: str = "ndcg") -> Difference:
+def difference(run: Evaluation, first: int, second: int, measure: str = "ndcg") -> MeanDifference:
     """The second setting less the first, paired.
 
     All pairs of settings hold together with the request's confidence (Bonferroni), so that the best may be
@@ -72,11 +72,11 @@ def difference(run: Evaluation, first: int, second: int, measure: str = "ndcg") 
     """
     pairs = math.comb(len(run.answers), 2)
     confidence = 1 - (1 - run.request.confidence) / pairs
-    a, b = (values(run, place, measure) for place in (first, second))
-    return Difference(first, second, measure, intervals.paired(b, a, confidence))
+    first_values, second_values = (values(run, place, measure) for place in (first, second))
+    return MeanDifference(first, second, measure, intervals.paired(second_values, first_values, confidence))
 
 
-def differences(run: Evaluation, measure: str = "ndcg") -> tuple[Difference, ...]:
+def differences(run: Evaluation, measure: str = "ndcg") -> tuple[MeanDifference, ...]:
     """Of every pair, the earlier named setting as the base."""
     return tuple(difference(run, a, b, measure) for a, b in combinations(range(len(run.answers)), 2))
 
@@ -156,18 +156,19 @@ def diff(earlier: Evaluation, later: Evaluation) -> Diffed:
         )
     latest = _only(later, [row for _, row in rows], later)
     then = _only(earlier, [row for row, _ in rows], latest)
-    a, b = values(then, 0), values(latest, 0)
-    interval = intervals.paired(b, a, later.request.confidence)
+    then_ndcg, latest_ndcg = values(then, 0), values(latest, 0)
+    interval = intervals.paired(latest_ndcg, then_ndcg, later.request.confidence)
     common = f"{len(rows):,} question{'' if len(rows) == 1 else 's'} of both"
     verdict = (
         "better than" if interval.low > 0 else "worse than" if interval.high < 0 else "not clearly other than"
     )
     measure = name("ndcg", later.request.k)
     words = (
-        f"{measure} {float(b.mean()):.3f} is {verdict} the {float(a.mean()):.3f} of run {earlier.id}: "
-        f"{_signed(interval)} with {later.request.confidence * 100:g} % confidence, over {common}."
+        f"{measure} {float(latest_ndcg.mean()):.3f} is {verdict} the {float(then_ndcg.mean()):.3f} of run "
+        f"{earlier.id}: {_signed(interval)} with {later.request.confidence * 100:g} % confidence, "
+        f"over {common}."
     )
-    return Diffed(latest.questions, a, b, interval, later.request.confidence, words)
+    return Diffed(latest.questions, then_ndcg, latest_ndcg, interval, later.request.confidence, words)
 
 
 def _only(run: Evaluation, rows: Sequence[int], labels: Evaluation) -> Evaluation:
@@ -195,7 +196,7 @@ def _few(count: int) -> str:
     return f" {counted(count, 'question')} cannot say much; judge more." if count < ENOUGH else ""
 
 
-def _needed(run: Evaluation, leading: int, others: Sequence[Difference]) -> str:
+def _needed(run: Evaluation, leading: int, others: Sequence[MeanDifference]) -> str:
     """About how many questions would show a difference of the size that was seen."""
     still = [each for each in others if not each.clear and each.interval.mean > 0]
     if not still:
@@ -222,7 +223,7 @@ def _unjudged(run: Evaluation, leading: int) -> str:
 __all__ = [
     "MEASURES",
     "Diffed",
-    "Difference",
+    "MeanDifference",
     "best",
     "conclusion",
     "diff",

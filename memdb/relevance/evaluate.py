@@ -26,7 +26,7 @@ from memdb.relevance import ask, store
 from memdb.relevance.ask import Way
 from memdb.relevance.exchange import MOST_QUESTIONS
 from memdb.relevance.labels import Judgements
-from memdb.relevance.run import MOST_HITS, Answered, Evaluation, EvaluationRequest, Setting
+from memdb.relevance.run import MOST_HITS, Evaluation, EvaluationRequest, Setting, SettingAnswers
 from memdb.shelf import now_and_then
 from memdb.vectors.anew import Watched
 from memdb.vectors.index import IndexInfo, index_info
@@ -291,7 +291,7 @@ class _Work:
             questions=self.questions[: self.done],
             grades=self.grades[: self.done],
             answers=tuple(
-                Answered(way.setting, tuple(hits[: self.done]), took)
+                SettingAnswers(way.setting, tuple(hits[: self.done]), took)
                 for way, hits, took in zip(self.ways, self.hits, self.took, strict=True)
             ),
             notes=(*self.notes, *(_cut(name, count) for name, count in self.cut.items() if count)),

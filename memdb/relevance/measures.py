@@ -25,7 +25,7 @@ MEASURES = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measured:
+class MeasureValues:
     """Each measure of q questions, in [0, 1]."""
 
     ndcg: Doubles  # (q,) gains are the grades, discounted by log2(rank + 1), over those of the best order
@@ -42,7 +42,7 @@ def name(measure: str, k: int) -> str:
 
 def measured(
     hits: Sequence[Sequence[str]], grades: Sequence[Mapping[str, int]], k: int, relevant: int = 1
-) -> Measured:
+) -> MeasureValues:
     """Score ranked hits by graded documents.
 
     Args:
@@ -89,4 +89,4 @@ def measured(
         for row, judged in zip(ranked, grades, strict=True)
     ]
     ndcg, reciprocal_rank, precision, recall = columns
-    return Measured(ndcg, reciprocal_rank, precision, recall, np.array(unjudged, np.float64))
+    return MeasureValues(ndcg, reciprocal_rank, precision, recall, np.array(unjudged, np.float64))

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from memdb.errors import BadInput
-from memdb.relevance.measures import Measured, measured
+from memdb.relevance.measures import MeasureValues, measured
 from memdb.vectors.fusion import FUSION, Fusion
 
 By = Literal["vectors", "words", "hybrid"]
@@ -71,7 +71,7 @@ class EvaluationRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class SettingAnswers:
     """What one setting answered."""
 
     setting: Setting
@@ -92,7 +92,7 @@ class Evaluation:
     ids: tuple[str, ...]  # of the questions
     questions: tuple[str, ...]
     grades: tuple[Mapping[str, int], ...]  # of each question: key → grade
-    answers: tuple[Answered, ...]  # in the order of the settings
+    answers: tuple[SettingAnswers, ...]  # in the order of the settings
     notes: tuple[str, ...]  # what was left out or went otherwise, a sentence each
     embedded: tuple[str, ...]  # what each model cost, for people
     partial: bool  # whether it ended before all questions were asked
@@ -101,7 +101,7 @@ class Evaluation:
     title: str = ""  # given by the user
 
     @cached_property
-    def measures(self) -> tuple[Measured, ...]:
+    def measures(self) -> tuple[MeasureValues, ...]:
         """What each setting got, rows following the questions."""
         return tuple(
             measured(each.hits, self.grades, self.request.k, self.request.relevant) for each in self.answers

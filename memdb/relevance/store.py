@@ -28,7 +28,7 @@ _SHELF = Shelf(FOLDER, ".run", "saved evaluation")
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedEvaluation:
     """A saved evaluation in a list."""
 
     id: str
@@ -51,7 +51,7 @@ def save(run: Evaluation, home: Path) -> Path:
     Raises:
         NotKept: the folder cannot be written.
     """
-    about = Listed(
+    about = ListedEvaluation(
         run.id,
         run.started,
         run.title,
@@ -97,22 +97,22 @@ def load(home: Path, run_id: str) -> Evaluation:
         files.set_aside(path, "is of questions that cannot be read")
         raise
     with files.reading(path, whole):
-        files.typed(head["about"], Listed)
+        files.typed(head["about"], ListedEvaluation)
         if raw is None:
             raise ValueError("its questions are not there")
         return _checked(files.typed(json.loads(raw), Evaluation))
 
 
-def listed(home: Path) -> tuple[Listed, ...]:
+def listed(home: Path) -> tuple[ListedEvaluation, ...]:
     """All saved evaluations, newest first. Damaged ones are set aside and told, those of others left out."""
-    entries: list[Listed] = []
+    entries: list[ListedEvaluation] = []
     for path in sorted((home / FOLDER).glob("*.json"), reverse=True):
         with contextlib.suppress(DamagedFile):
             head: dict[str, Any] | None = files.document(path, dict[str, Any])
             if head is None or head.get("format") in _OTHERS:
                 continue
             with files.reading(path, path.with_suffix(".run")):
-                entries.append(files.typed(head["about"], Listed))
+                entries.append(files.typed(head["about"], ListedEvaluation))
     return tuple(entries)
 
 

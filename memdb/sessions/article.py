@@ -23,13 +23,13 @@ from memdb.sessions.size import memory_usage
 from memdb.sessions.strategy import (
     LARGEST_STEP,
     Budget,
-    Chosen,
     Opened,
+    PassedSessions,
     Powers,
     Pulse,
-    Seen,
     SessionPage,
     Sieved,
+    SurveyedSession,
 )
 from memdb.sessions.summaries import HISTORY_BYTES, VALUE_BYTES, SessionSummary
 from memdb.sessions.times import moment
@@ -107,7 +107,7 @@ class Article:
 
     def sessions_of(
         self, client: Client, format_: Format, wanted: SessionFilter, keys: Sequence[str]
-    ) -> Chosen:
+    ) -> PassedSessions:
         """A hash is a session; one whose history is too large to be searched is not decided."""
         passed: list[tuple[str, ...]] = []
         undecided, unread = 0, list(keys)
@@ -116,9 +116,9 @@ class Article:
             passed += [(key,) for key, note in sieved.passed if not note]
             undecided += sum(bool(note) for _, note in sieved.passed)
             unread = list(sieved.rest)
-        return Chosen(tuple(passed), undecided)
+        return PassedSessions(tuple(passed), undecided)
 
-    def seen(self, client: Client, format_: Format, keys: Sequence[str]) -> list[Seen]:
+    def seen(self, client: Client, format_: Format, keys: Sequence[str]) -> list[SurveyedSession]:
         """User and time alone are read."""
         commands: list[Command] = []
         for key in keys:
@@ -138,7 +138,7 @@ class Article:
                 raise fields
             user, created = (replies.key(v)[:200] if isinstance(v, bytes) else "" for v in fields)
             memory = possible.size(size) or 0
-            sample.append(Seen(key, seconds(pttl), memory, user, moment(created)))
+            sample.append(SurveyedSession(key, seconds(pttl), memory, user, moment(created)))
         return sample
 
 

@@ -27,7 +27,7 @@ from memdb.sessions.mapping import TYPES, Format
 from memdb.sessions.redact import hidden_session
 from memdb.sessions.size import memory_usage
 from memdb.sessions.store import LONGEST_TTL_S
-from memdb.sessions.strategy import Chosen
+from memdb.sessions.strategy import PassedSessions
 from memdb.sessions.summaries import SessionSummary
 
 MOST = 200_000  # sessions of one plan; run again for more
@@ -348,7 +348,7 @@ def _command(action: Action, key: str) -> Command:
     return ("PEXPIRE", key, round(action.ttl_s * 1000)) if action.kind == "expire" else ("PERSIST", key)
 
 
-def _passing(client: Client, format_: Format, wanted: SessionFilter, keys: list[str]) -> Chosen:
+def _passing(client: Client, format_: Format, wanted: SessionFilter, keys: list[str]) -> PassedSessions:
     """The sessions among some keys that are of the format's type and pass."""
     kinds = client.pipeline([("TYPE", key) for key in keys])
     of_type = [

@@ -212,10 +212,11 @@ def _by_endings(groups: dict[_Group, list[str]], group: _Group) -> None:
         id_, colon, word = key.removeprefix(group.prefix).rpartition(":")
         if colon and id_ and _WORD.fullmatch(word):
             endings[word].append(key)
-    for word, members in endings.items():
-        if len(members) > 1:
-            groups[_Group(group.prefix, f":{word}", group.told)] = members
-            groups[group] = [key for key in groups[group] if not key.endswith(f":{word}")]
+    alike = {word: members for word, members in endings.items() if len(members) > 1}
+    for word, members in alike.items():
+        groups[_Group(group.prefix, f":{word}", group.told)] = members
+    apart = {key for members in alike.values() for key in members}
+    groups[group] = [key for key in groups[group] if key not in apart]
     if not groups[group]:
         del groups[group]
 

@@ -24,7 +24,16 @@ from memdb.sessions.formats import TURNS, Session
 from memdb.sessions.hashes import VALUE_BYTES, seconds
 from memdb.sessions.mapping import TYPES, Format, Reading, read
 from memdb.sessions.messages import is_message
-from memdb.sessions.strategy import Budget, Chosen, Opened, Powers, Pulse, Seen, SessionPage, Sieved
+from memdb.sessions.strategy import (
+    Budget,
+    Opened,
+    PassedSessions,
+    Powers,
+    Pulse,
+    SessionPage,
+    Sieved,
+    SurveyedSession,
+)
 from memdb.sessions.summaries import HISTORY_BYTES, OPENING, SessionSummary, with_note
 from memdb.sessions.turns import opening
 from memdb.sessions.values import ENTRIES, LENGTHS, Value, values
@@ -180,7 +189,7 @@ class Gathered:
 
     def sessions_of(
         self, client: Client, format_: Format, wanted: SessionFilter, keys: Sequence[str]
-    ) -> Chosen:
+    ) -> PassedSessions:
         """Values are read and must be conversations: what only lies under the same prefix is left alone."""
         unread = [key for key in keys if format_.owns(key)]
         if wanted.by_ttl and not format_.several:
@@ -206,12 +215,12 @@ class Gathered:
                     undecided += len(group)
                 else:
                     passed.append(tuple(part.value.key for part in group))
-        return Chosen(tuple(passed), undecided)
+        return PassedSessions(tuple(passed), undecided)
 
-    def seen(self, client: Client, format_: Format, keys: Sequence[str]) -> list[Seen]:
+    def seen(self, client: Client, format_: Format, keys: Sequence[str]) -> list[SurveyedSession]:
         """Each key by itself, also where several make a session."""
         return [
-            Seen(
+            SurveyedSession(
                 part.value.key,
                 part.value.ttl_s,
                 part.value.size_bytes or 0,

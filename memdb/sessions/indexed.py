@@ -33,7 +33,7 @@ DEEPEST = 100_000  # rows that MemoryDB fetches for a query without vectors
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class IndexCost:
     """What an index over sessions would take."""
 
     sessions: int
@@ -53,11 +53,11 @@ def spec(prefix: str = formats.SESSION_PREFIX) -> IndexSpec:
     )
 
 
-def cost(client: Client) -> Cost:
+def cost(client: Client) -> IndexCost:
     """What `spec` would cost on this server."""
     counted = count(client)
     size = counted.value * BYTES_A_SESSION
-    return Cost(
+    return IndexCost(
         counted.value,
         size,
         f"{counted.how} At about {BYTES_A_SESSION} bytes a session, as measured over a million small ones. "

@@ -46,6 +46,7 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/_\s-]+={0,2}\s*")
 # gzip, zstd, lz4, and JSON: {" and [{" and [[" and what is indented.
 _BASE64_STARTS = (b"H4sI", b"KLUv", b"BCJNGG", b"eyJ", b"ewog", b"W3si", b"Wwog", b"W1si")
 _OLD_PICKLES = (b"(lp0\n", b"(dp0\n", b"]q\x00", b"}q\x00", b"ccopy_reg\n", b"c__builtin__\n")
+_PRINTABLE = bytes(range(32, 127))
 _ODD = re.compile("[\udc80-\udcff]")
 
 
@@ -139,7 +140,7 @@ def _document(raw: bytes, what: str) -> Unpacked:
             rest = f"{what} is not JSON: {where}; what stands before character {read + 1:,} is read."
             problem = f"{what} is several documents of JSON, one behind the other." if whole else rest
             return Unpacked(salvaged, True, (problem, *encoded, *not_utf8))
-        odd_bytes = sum(byte < 32 or byte > 126 for byte in raw[:2_000])
+        odd_bytes = len(raw[:2_000].translate(None, _PRINTABLE))
         binary = odd and len(raw) >= 16 and odd_bytes > len(raw[:2_000]) * 0.3
         if binary:
             return Unpacked(None, False, (f"{what} is {UNKNOWN}; it may be encrypted.",))

@@ -44,7 +44,7 @@ _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class StatementDifference:
     """How two statements differ."""
 
     reading: Reading
@@ -52,12 +52,12 @@ class Difference:
     only_second: tuple[str, ...]
 
 
-def difference(first: str, second: str) -> Difference:
+def difference(first: str, second: str) -> StatementDifference:
     """How two statements that are near in meaning, or share most words, differ."""
     here, there = _stems(first), _stems(second)
     only_first = {stem: word for stem, word in here.items() if stem not in there}
     only_second = {stem: word for stem, word in there.items() if stem not in here}
-    return Difference(
+    return StatementDifference(
         _reading(here.keys(), there.keys(), only_first.keys(), only_second.keys()),
         tuple(only_first.values()),
         tuple(only_second.values()),

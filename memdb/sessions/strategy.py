@@ -90,7 +90,7 @@ class Sieved:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class PassedSessions:
     """Sessions among some keys that pass a filter, each by its keys."""
 
     sessions: tuple[tuple[str, ...], ...]
@@ -135,7 +135,7 @@ class Pulse:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SurveyedSession:
     """One session of a survey's sample."""
 
     key: str
@@ -201,11 +201,11 @@ class Strategy(Protocol):
 
     def sessions_of(
         self, client: Client, format_: Format, wanted: SessionFilter, keys: Sequence[str]
-    ) -> Chosen:
+    ) -> PassedSessions:
         """The sessions that some keys are, and that pass a filter; each key is looked into.
 
         Where several keys make a session, `keys` has all of them.
         """
 
-    def seen(self, client: Client, format_: Format, keys: Sequence[str]) -> list[Seen]:
+    def seen(self, client: Client, format_: Format, keys: Sequence[str]) -> list[SurveyedSession]:
         """What a survey counts of these keys; those that went are left out."""

@@ -17,7 +17,7 @@ from memdb.jobs import Report, silent
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.listing import strategy_of
 from memdb.sessions.mapping import TYPES, Format
-from memdb.sessions.strategy import Seen
+from memdb.sessions.strategy import SurveyedSession
 
 SAMPLE = 50_000  # keys walked over
 STEP = 1_000
@@ -53,7 +53,7 @@ class TtlBin:
 class Survey:
     """A sample of keys of one format. Sums are of the sample; times `factor` they are the server's."""
 
-    seen: tuple[Seen, ...]
+    seen: tuple[SurveyedSession, ...]
     scanned: int
     total: int
     at: datetime
@@ -102,11 +102,11 @@ class Survey:
         """(n,) bytes of each session of the sample."""
         return np.array([s.size_bytes for s in self.seen], dtype=np.int64)
 
-    def largest(self, count: int = LARGEST) -> tuple[Seen, ...]:
+    def largest(self, count: int = LARGEST) -> tuple[SurveyedSession, ...]:
         """The largest sessions of the sample."""
         return tuple(heapq.nlargest(count, self.seen, key=lambda s: s.size_bytes))
 
-    def soon(self, count: int = SOON) -> tuple[Seen, ...]:
+    def soon(self, count: int = SOON) -> tuple[SurveyedSession, ...]:
         """Those of the sample that expire first."""
         return tuple(
             heapq.nsmallest(count, (s for s in self.seen if s.ttl_s is not None), key=lambda s: s.ttl_s or 0)
@@ -114,10 +114,10 @@ class Survey:
 
     def users(self, count: int = 20) -> tuple[tuple[str, int, int], ...]:
         """(user, sessions, bytes) of the sample, most sessions first; not scaled."""
-        number: Counter[str] = Counter(s.user for s in self.seen)
+        number: Counter[str] = Counter(session.user for session in self.seen)
         size: Counter[str] = Counter()
-        for s in self.seen:
-            size[s.user] += s.size_bytes
+        for session in self.seen:
+            size[session.user] += session.size_bytes
         return tuple((user, n, size[user]) for user, n in number.most_common(count))
 
     def activity(self, bins: int = 48) -> tuple[tuple[datetime, int], ...]:
@@ -137,7 +137,7 @@ class Survey:
 
 @dataclass(slots=True)
 class _Sampling:
-    seen: dict[str, Seen] = field(default_factory=dict)
+    seen: dict[str, SurveyedSession] = field(default_factory=dict)
 
 
 def survey(
@@ -168,8 +168,8 @@ def survey(
         )
         scanned += STEP
         keys = [key for key in map(replies.key, batch) if key not in sampling.seen]
-        for s in strategy.seen(client, format_, keys):
-            sampling.seen[s.key] = s
+        for session in strategy.seen(client, format_, keys):
+            sampling.seen[session.key] = session
         ended = replies.integer(cursor) == 0
         so_far = Survey(
             tuple(sampling.seen.values()), total if ended else min(scanned, total), total, datetime.now(UTC)

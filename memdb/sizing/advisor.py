@@ -192,7 +192,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ServiceDifference:
     """Where the two durable services that speak Redis differ, each with what is known and its date."""
 
     about: str
@@ -226,7 +226,7 @@ def advise(yes: Iterable[str]) -> Advice:
     return Advice(best, sentence, standings, _changes(answers, best))
 
 
-def differences() -> tuple[Difference, ...]:
+def differences() -> tuple[ServiceDifference, ...]:
     """MemoryDB beside ElastiCache with `sync`, by the facts."""
     pairs = (
         ("Search", "memorydb/shards", "elasticache/shards"),
@@ -240,7 +240,7 @@ def differences() -> tuple[Difference, ...]:
         ("Price", "memorydb/price_error", "elasticache/sync/price"),
     )
     return tuple(
-        Difference(
+        ServiceDifference(
             about,
             (first := facts.fact(left)).text,
             (second := facts.fact(right)).text,
@@ -252,10 +252,10 @@ def differences() -> tuple[Difference, ...]:
 
 def _standings(answers: frozenset[str]) -> tuple[Standing, ...]:
     standings = []
-    asked = [q for q in QUESTIONS if q.id in answers]
+    answered = [q for q in QUESTIONS if q.id in answers]
     for service in SERVICES:
-        speaks = [(weight, why) for q in asked for s, weight, why in q.speaks if s == service]
-        against = tuple(why for q in asked for s, why in q.rules_out if s == service)
+        speaks = [(weight, why) for q in answered for s, weight, why in q.speaks if s == service]
+        against = tuple(why for q in answered for s, why in q.rules_out if s == service)
         points = sum(weight for weight, _ in speaks)
         standings.append(Standing(service, points, tuple(why for _, why in speaks), against))
     return tuple(sorted(standings, key=lambda s: (len(s.against) > 0, -s.points)))
@@ -268,8 +268,8 @@ def _best(standings: tuple[Standing, ...], answers: frozenset[str]) -> Service |
 
 def _contradiction(answers: frozenset[str]) -> str:
     """That two answers about losses cannot both hold; "" where they can. What rules out decides."""
-    said = [name for name in ("durable", "seconds", "losable") if name in answers]
-    if len(said) < 2:
+    answered = [name for name in ("durable", "seconds", "losable") if name in answers]
+    if len(answered) < 2:
         return ""
     return " Your answers about what may be lost contradict each other: the strictest was taken."
 

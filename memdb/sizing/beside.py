@@ -40,12 +40,12 @@ def parts(estimate: Estimate, split: MemorySplit | None, unplanned: float = 0.0)
         unplanned: bytes on the node that the plan leaves out. They stand beside the plan, so that both are as
             long; on the node they are in the groups.
     """
-    told = {part.name: part.bytes for part in split.parts} if split is not None else {}
+    bytes_of = {part.name: part.bytes for part in split.parts} if split is not None else {}
     rows = []
     for name, (planned, measured) in GROUPS.items():
-        known = [size for part in measured if (size := told.get(part)) is not None]
+        sizes = [size for part in measured if (size := bytes_of.get(part)) is not None]
         rows.append(
-            Beside(name, sum(estimate.components[part] for part in planned), sum(known) if known else None)
+            Beside(name, sum(estimate.components[part] for part in planned), sum(sizes) if sizes else None)
         )
     if split is not None and split.rest is not None and split.rest > 0:
         rows.append(Beside("Rest", 0.0, split.rest))

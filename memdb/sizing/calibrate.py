@@ -52,10 +52,10 @@ class HeldOut:
     @property
     def sentence(self) -> str:
         """Which was kept, and why."""
-        kept = "the calibrated prediction was kept" if self.better else "the built-in one was kept"
+        outcome = "the calibrated prediction was kept" if self.better else "the built-in one was kept"
         return (
             f"On {self.keys:,} held-out keys the built-in prediction is off by {self.built_in:+.2%} and the "
-            f"calibrated one by {self.calibrated:+.2%}: {kept}."
+            f"calibrated one by {self.calibrated:+.2%}: {outcome}."
         )
 
 
@@ -116,8 +116,8 @@ def from_index(client: Client, name: str, profile_name: str = "", *, report: Rep
             "Calibrate where the index holds a larger part of the keys.",
         )
     # Every second key fits, the others judge: neighbours in the server's table are no neighbours by name.
-    seen, unseen = ours[::2], ours[1::2]
-    each = float(np.mean(seen))
+    fitted_on, unseen = ours[::2], ours[1::2]
+    each = float(np.mean(fitted_on))
     sampling = _within(ours, info.documents) / (info.documents * float(np.mean(ours)))
     shape = shape_of(client, info, each, base)
     table = stored_by(base).main_table(info.documents)
@@ -207,32 +207,32 @@ def _sample(
     """Sizes of some keys of the index and of some others, in the order of the server's table."""
     ours: list[float] = []
     others: list[float] = []
-    cursor, seen = "0", 0
+    cursor, scanned = "0", 0
     starts = tuple(p.encode() for p in info.prefixes) or (b"",)
     while True:
         reply = client.execute("SCAN", cursor, "COUNT", 500)
         cursor, batch = replies.text(reply[0]), replies.items(reply[1])
-        seen += len(batch)
+        scanned += len(batch)
         mine = [key for key in batch if bytes(key).startswith(starts)]
         rest = [key for key in batch if not bytes(key).startswith(starts)]
         ours += _usage(client, mine[: SAMPLED - len(ours)], base)
         others += _usage(client, rest[: SAMPLED - len(others)], base)
         if len(ours) < SAMPLED:
             report("Sampling keys", len(ours), SAMPLED)
-        enough = len(ours) >= SAMPLED and (len(others) >= SAMPLED or seen >= _SCANNED // 4)
-        if cursor == "0" or enough or seen >= min(_SCANNED, max(keys * 2, 1)):
+        enough = len(ours) >= SAMPLED and (len(others) >= SAMPLED or scanned >= _SCANNED // 4)
+        if cursor == "0" or enough or scanned >= min(_SCANNED, max(keys * 2, 1)):
             return ours, others
 
 
 def _usage(client: Client, keys: Sequence[bytes], base: Profile) -> list[float]:
     """MEMORY USAGE, and the key itself where the engine leaves it out."""
     sizes = client.pipeline([("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys])
-    told = [
+    sized = [
         (key, size) for key, size in zip(keys, map(possible.size, sizes), strict=True) if size is not None
     ]
     if base.engine != "valkey-search":
-        return [float(size) for _, size in told]
-    return [float(size + valkey_keys.untold(len(key), size, base.allocator)) for key, size in told]
+        return [float(size) for _, size in sized]
+    return [float(size + valkey_keys.untold(len(key), size, base.allocator)) for key, size in sized]
 
 
 # ---- growing samples ---------------------------------------------------------------------------------
@@ -279,10 +279,10 @@ def from_samples(
     fitted = replace(base, keyspace_factor=keyspace_factor, index_factor=index_factor)
     largest = measured[-1]
     held_out = HeldOut(largest.shape.vectors, _error(largest, base), _error(largest, fitted))
-    kept = fitted if held_out.better else base
-    error = max(0.01, *(abs(_error(one, kept)) for one in measured))
+    chosen = fitted if held_out.better else base
+    error = max(0.01, *(abs(_error(each, chosen)) for each in measured))
     profile = replace(
-        kept,
+        chosen,
         name=profile_name or profiles.samples_name(shape),
         title=f"Calibrated: {shape.dim:,} × {shape.type}, M {shape.m}",
         source=f"samples of {', '.join(f'{size:,}' for size in sizes)} documents on the local engine",

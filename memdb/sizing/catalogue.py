@@ -22,7 +22,7 @@ CURRENCY = "USD"
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class NodeType:
     """A node type. Network is the baseline, 0 where it is not known."""
 
     service: Service
@@ -64,7 +64,7 @@ class Price:
 class Catalogue:
     """All nodes and the prices of every region."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[NodeType, ...]
     prices: tuple[Price, ...]
 
     def find(self, price_id: str, region: str) -> Price | None:
@@ -92,7 +92,7 @@ class Catalogue:
             counts[price.region] = counts.get(price.region, 0) + 1
         return tuple(sorted(counts, key=lambda region: (-counts[region], region)))
 
-    def of(self, service: Service) -> tuple[Node, ...]:
+    def of(self, service: Service) -> tuple[NodeType, ...]:
         """Nodes of one service, smallest first."""
         return tuple(sorted((n for n in self.nodes if n.service == service), key=lambda n: n.memory_bytes))
 
@@ -106,15 +106,15 @@ class Catalogue:
         Raises:
             BadInput: a price is no finite number or negative.
         """
-        kept = [p for p in self.prices if not (p.region == region and p.id in values)]
+        prices = [p for p in self.prices if not (p.region == region and p.id in values)]
         units = {p.id: p.unit for p in self.prices}
         for price_id, value in values.items():
             if value is not None:
                 number(f"The price of {price_id}", value, 0, 1e9)
-                kept.append(
+                prices.append(
                     Price(price_id, value, units.get(price_id, ""), region, CURRENCY, "yours", "you", "")
                 )
-        return replace(self, prices=tuple(kept))
+        return replace(self, prices=tuple(prices))
 
 
 def load() -> Catalogue:
@@ -146,5 +146,6 @@ def least_sure(grades: Iterable[PriceGrade]) -> PriceGrade:
 def _read(path: Path) -> Catalogue:
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
     return Catalogue(
-        tuple(Node(**entry) for entry in tables["nodes"]), tuple(Price(**entry) for entry in tables["prices"])
+        tuple(NodeType(**entry) for entry in tables["nodes"]),
+        tuple(Price(**entry) for entry in tables["prices"]),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from memdb.display import bytes_text
 from memdb.errors import OutOfRange
-from memdb.sizing.catalogue import HOURS, Catalogue, Flavour, Node, Price, Service
+from memdb.sizing.catalogue import HOURS, Catalogue, Flavour, NodeType, Price, Service
 from memdb.sizing.constraints import MDB_REPLICAS, RESERVE
 
 MOST_SHARDS = 500
@@ -18,7 +18,7 @@ MOST_SHARDS = 500
 class Choice:
     """A node type, how many, and what the nodes alone cost a month."""
 
-    node: Node
+    node: NodeType
     shards: int
     replicas: int
     price: Price
@@ -49,7 +49,7 @@ class Choices:
         return self.options[0] if self.options else None
 
 
-def usable(node: Node, reserve: float = RESERVE) -> float:
+def usable(node: NodeType, reserve: float = RESERVE) -> float:
     """Bytes for data and index beside the reserve for replication, snapshots and peaks."""
     return node.memory_bytes * (1 - checked_reserve(reserve))
 
@@ -102,11 +102,11 @@ def choose(
     nodes = [n for n in catalogue.of(service) if n.search and (not families or n.family in families)]
     priced = [(n, p) for n in nodes if (p := catalogue.find(f"{service}/{n.name}/{flavour}", region))]
     if not priced:
-        known = [r for r in catalogue.regions() if _has_nodes(catalogue, service, flavour, r)]
+        regions = [r for r in catalogue.regions() if _has_nodes(catalogue, service, flavour, r)]
         return Choices(
             (),
             f"There are no prices of {_TITLES[service]} nodes for {flavour} in {region}.",
-            (f"Regions with them: {', '.join(known)}.", "Enter a price, or refresh from AWS."),
+            (f"Regions with them: {', '.join(regions)}.", "Enter a price, or refresh from AWS."),
         )
     options = []
     for node, price in priced:
@@ -157,7 +157,7 @@ def _has_nodes(catalogue: Catalogue, service: str, flavour: str, region: str) ->
 
 def _nothing(
     needed: float,
-    largest: Node,
+    largest: NodeType,
     catalogue: Catalogue,
     flavour: Flavour,
     region: str,

@@ -133,14 +133,14 @@ def _engines() -> Row:
 
 
 def _row(dimension: str, names: Sequence[str]) -> Row:
-    told = [facts.fact(name) if name else None for name in names]
-    known = [fact for fact in told if fact is not None]
+    facts_told = [facts.fact(name) if name else None for name in names]
+    facts_known = [fact for fact in facts_told if fact is not None]
     return Row(
         dimension,
-        tuple("–" if fact is None else fact.text for fact in told),
-        _grade([fact.grade for fact in known]),
-        "; ".join(dict.fromkeys(fact.source for fact in known)),
-        facts.oldest(fact.seen for fact in known),
+        tuple("–" if fact is None else fact.text for fact in facts_told),
+        _grade([fact.grade for fact in facts_known]),
+        "; ".join(dict.fromkeys(fact.source for fact in facts_known)),
+        facts.oldest(fact.seen for fact in facts_known),
     )
 
 
@@ -156,8 +156,8 @@ def _article(dimension: str, cells: tuple[str, ...]) -> Row:
 
 def _costs(bills: Sequence[Bill]) -> tuple[str, ...]:
     def text(service: str, mode: str | None = None) -> str:
-        told = [b for b in bills if b.service == service and b.mode == mode and b.words]
-        return told[0].words if told else "not possible or no price"
+        bills_told = [b for b in bills if b.service == service and b.mode == mode and b.words]
+        return bills_told[0].words if bills_told else "not possible or no price"
 
     return (
         text("memorydb"),

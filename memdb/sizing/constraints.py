@@ -85,23 +85,23 @@ def broken(limits: Sequence[Constraint]) -> tuple[Constraint, ...]:
     return tuple(c for c in limits if c.ok is False)
 
 
-def _at_most(name: str, what: str, mine: float, *, unit: str = "", shown: str = "") -> Constraint:
+def _at_most(name: str, what: str, mine: float, *, unit: str = "", yours: str = "") -> Constraint:
     """A limit that is the number of a fact."""
-    known, limit = facts.fact(name), facts.value(name)
-    text = f"{what} at most {limit:,.0f}{unit}; yours {shown or f'{mine:,}{unit}'}."
-    return Constraint(text, mine <= limit, known.source, known.seen)
+    limit_fact, limit = facts.fact(name), facts.value(name)
+    text = f"{what} at most {limit:,.0f}{unit}; yours {yours or f'{mine:,}{unit}'}."
+    return Constraint(text, mine <= limit, limit_fact.source, limit_fact.seen)
 
 
 def _told(name: str, before: str = "", after: str = ".") -> Constraint:
     """A fact that is good to know."""
-    known = facts.fact(name)
-    text = f"{before}{known.text}{after}"
-    return Constraint(f"{text[0].upper()}{text[1:]}", None, known.source, known.seen)
+    fact = facts.fact(name)
+    text = f"{before}{fact.text}{after}"
+    return Constraint(f"{text[0].upper()}{text[1:]}", None, fact.source, fact.seen)
 
 
 def _float32(shape: Shape, name: str) -> Constraint:
-    known = facts.fact(name)
-    return Constraint(f"FLOAT32 only; yours {shape.type}.", shape.type == "FLOAT32", known.source, known.seen)
+    fact = facts.fact(name)
+    return Constraint(f"FLOAT32 only; yours {shape.type}.", shape.type == "FLOAT32", fact.source, fact.seen)
 
 
 def _memorydb(shape: Shape, load: Load, written_mb_s: float) -> list[Constraint]:

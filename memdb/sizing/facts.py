@@ -72,9 +72,9 @@ def fact(name: str) -> Fact:
     Raises:
         BadInput: there is none of that name.
     """
-    for known in load():
-        if known.id == name:
-            return known
+    for each in load():
+        if each.id == name:
+            return each
     raise BadInput(f"There is no fact '{name}'.", "`memdb facts` lists them.")
 
 
@@ -84,10 +84,10 @@ def value(name: str) -> float:
     Raises:
         BadInput: there is no such fact, or it has no number.
     """
-    told = fact(name).value
-    if told is None:
+    number = fact(name).value
+    if number is None:
         raise BadInput(f"The fact '{name}' has no number.", "`memdb facts` lists them.")
-    return told
+    return number
 
 
 def oldest(dates: Iterable[str]) -> str:
@@ -95,9 +95,9 @@ def oldest(dates: Iterable[str]) -> str:
     return min((day for day in dates if day), key=_day, default="")
 
 
-def overdue(seen: str, today: date) -> bool:
+def overdue(read_on: str, today: date) -> bool:
     """Whether what was read then has to be confirmed again: nine months are over."""
-    read = _day(seen)
+    read = _day(read_on)
     months = read.month - 1 + MONTHS
     last = (read.year + months // 12, months % 12 + 1, read.day)
     return (today.year, today.month, today.day) > last
@@ -113,15 +113,15 @@ def everything(today: date, service: str = "") -> tuple[Dated, ...]:
     Raises:
         BadInput: no such service.
     """
-    known = catalogue.load()
+    book = catalogue.load()
     rows: list[tuple[str, str, str, str, str]] = [(f.id, f.text, f.grade, f.source, f.seen) for f in load()]
     rows += [
         (f"{n.service}/{n.name}", f"{n.memory_bytes:,} bytes, {n.vcpu} vCPU", n.grade, n.source, n.date)
-        for n in known.nodes
+        for n in book.nodes
     ]
     rows += [
         (p.id, f"{p.value:g} {p.currency} a {p.unit}, {p.region}", p.grade, p.source, p.date)
-        for p in known.prices
+        for p in book.prices
     ]
     services = {row[0].partition("/")[0] for row in rows}
     if service and service not in services:

@@ -69,8 +69,8 @@ def forecast(
     today: Choice | None = None
     vectors, more = float(shape.vectors), 1.0
     for month in range(MONTHS + 1):
-        now = replace(shape, vectors=min(MOST_VECTORS, round(vectors)))
-        need = predict(now, profile, _more(sessions, more))
+        grown = replace(shape, vectors=min(MOST_VECTORS, round(vectors)))
+        need = predict(grown, profile, _more(sessions, more))
         choice = choose(
             need.total_bytes,
             catalogue,
@@ -84,7 +84,7 @@ def forecast(
             today = choice
         fits = today is not None and need.total_bytes <= usable(today.node, wishes.reserve)
         months.append(
-            Month(month, now.vectors, need.total_bytes, need.low_bytes, need.high_bytes, fits, choice)
+            Month(month, grown.vectors, need.total_bytes, need.low_bytes, need.high_bytes, fits, choice)
         )
         vectors = vectors * (1 + growth) + added
         more *= 1 + growth
@@ -166,17 +166,17 @@ def over_vectors(
     values = tuple(float(round(v)) for v in np.geomspace(1e4, 1e8, 33))
     monthly = []
     for value in values:
-        now = services.with_vectors(shape, int(value))
-        needed = predict(now, profile, sessions).total_bytes
-        monthly.append(services.bills(now, sessions, load, needed, catalogue, wishes, _ONE))
+        sized = services.with_vectors(shape, int(value))
+        needed = predict(sized, profile, sessions).total_bytes
+        monthly.append(services.bills(sized, sessions, load, needed, catalogue, wishes, _ONE))
     return _lines("vectors", values, monthly)
 
 
 def _lines(axis: str, values: tuple[float, ...], monthly: Sequence[Sequence[Bill]]) -> BreakEven:
     titles = [bill.title for bill in monthly[0]]
     costs = np.array([[_usd(bill) for bill in bills] for bills in monthly])
-    told = [i for i in range(len(titles)) if np.isfinite(costs[:, i]).any()]
-    series = tuple((titles[i], tuple(float(v) for v in costs[:, i])) for i in told)
+    finite = [i for i in range(len(titles)) if np.isfinite(costs[:, i]).any()]
+    series = tuple((titles[i], tuple(float(v) for v in costs[:, i])) for i in finite)
     crossings = []
     cheapest = [_cheapest(row) for row in costs]
     for before, after, value in zip(cheapest, cheapest[1:], values[1:], strict=False):

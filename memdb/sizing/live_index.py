@@ -87,18 +87,18 @@ def told(
 
 def _shared_out(client: Client, info: IndexInfo, memory: dict[str, str], keys_bytes: float) -> float:
     """What the server uses beyond its keys, shared out by what FT.INFO tells."""
-    told: dict[str, float] = {}
+    weights: dict[str, float] = {}
     for name in index.index_names(client):
         try:
             other = info if name == info.name else index.index_info(client, name)
         except UnknownIndex:
             continue
-        told[name] = other.total_bytes or other.vector_bytes or float(other.documents)
+        weights[name] = other.total_bytes or other.vector_bytes or float(other.documents)
     used = float(memory.get("used_memory", "0"))
     idle = float(memory.get("used_memory_startup", "0")) + float(memory.get("mem_clients_normal", "0"))
-    left = used - idle - keys_bytes
-    own = told.get(info.name, 0.0)
-    share = left * own / sum(told.values()) if told else left
+    rest = used - idle - keys_bytes
+    own = weights.get(info.name, 0.0)
+    share = rest * own / sum(weights.values()) if weights else rest
     if share <= 0 and not info.total_bytes:
         raise EngineError(
             "The server's memory less its keys leaves nothing for the index.",
@@ -174,8 +174,8 @@ class _Share:
 
 def _shared(infos: Sequence[IndexInfo], shapes: Sequence[Shape], base: Profile, total: float) -> _Share:
     """The first index's part of the total of all."""
-    held: set[tuple[object, ...]] = set()
-    own, *others = (_modelled(info, shape, base, held) for info, shape in zip(infos, shapes, strict=True))
+    strings: set[tuple[object, ...]] = set()
+    own, *others = (_modelled(info, shape, base, strings) for info, shape in zip(infos, shapes, strict=True))
     empty = own.empty + sum(other.empty for other in others)
     beside = sum(other.documents for other in others)
     factor = (total - empty) / (own.documents + beside)
@@ -193,14 +193,14 @@ def _others(client: Client, name: str) -> list[IndexInfo]:
     return infos
 
 
-def _modelled(info: IndexInfo, shape: Shape, base: Profile, held: set[tuple[object, ...]]) -> _Modelled:
+def _modelled(info: IndexInfo, shape: Shape, base: Profile, strings: set[tuple[object, ...]]) -> _Modelled:
     """All fields of an index. A vector that another index of the same documents holds is there once.
 
     Args:
         info: the index.
         shape: its documents.
         base: the built-in profile.
-        held: what is held of the documents of others; this index's are added.
+        strings: what is held of the documents of others; this index's are added.
 
     Raises:
         OutOfRange: a dimension or M beyond what the model knows.
@@ -210,9 +210,9 @@ def _modelled(info: IndexInfo, shape: Shape, base: Profile, held: set[tuple[obje
         if field.vector is None:
             continue
         string = valkey.string_of(info, field)
-        if string in held:
+        if string in strings:
             whole -= valkey.index(with_vector(shape, field), base.allocator)["vectors_indexed"]
-        held.add(string)
+        strings.add(string)
         if field.vector.capacity:
             # INITIAL_CAP was another, or documents were deleted: the places stay, empty or not.
             more = valkey.beyond_default(with_vector(shape, field), base.allocator, field.vector.capacity)

@@ -33,13 +33,13 @@ def sessions_of(client: Client) -> ReadSessions | None:
     Raises:
         MemDBError: the server does not answer, or this user may not look.
     """
-    seen = survey(client, sample=SAMPLE)
-    if not seen.seen:
+    of_survey = survey(client, sample=SAMPLE)
+    if not of_survey.seen:
         return None
-    lives = [s.ttl_s for s in seen.seen if s.ttl_s is not None]
-    expiring, kept = (round(n * seen.factor) for n in (len(lives), len(seen.seen) - len(lives)))
+    lives = [s.ttl_s for s in of_survey.seen if s.ttl_s is not None]
+    expiring, endless = (round(n * of_survey.factor) for n in (len(lives), len(of_survey.seen) - len(lives)))
     ttl = next((t for t in TTLS_S if t >= max(lives, default=0)), TTLS_S[-1])
-    keys = [s.key for s in seen.seen if s.size_bytes <= LARGEST][:READ]
+    keys = [s.key for s in of_survey.seen if s.size_bytes <= LARGEST][:READ]
     weighed = [w for reply in client.pipeline([("HGETALL", k) for k in keys]) if (w := _weighed(reply))]
     usual = Sessions()
     key_bytes = (
@@ -52,15 +52,15 @@ def sessions_of(client: Client) -> ReadSessions | None:
         per_second=expiring / ttl,
         bytes=max(data + key_bytes, key_bytes + HISTORY_NAME + other),
         ttl_s=float(ttl),
-        kept=kept,
+        kept=endless,
         key_bytes=key_bytes or usual.key_bytes,
         fields=max(1, fields),
         other_bytes=other,
     )
-    about = "" if seen.whole else "about "
+    about = "" if of_survey.whole else "about "
     return ReadSessions(
         sessions,
-        f"Sessions: {about}{expiring:,} with a time to live and {kept:,} without, of {sessions.bytes:,} "
+        f"Sessions: {about}{expiring:,} with a time to live and {endless:,} without, of {sessions.bytes:,} "
         "bytes on average; the rate is what keeps as many there.",
     )
 

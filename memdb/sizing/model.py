@@ -160,8 +160,8 @@ def _unsaid(shape: Shape, profile: Profile, components: dict[str, float]) -> tup
     if profile.engine == "article":
         return less, more
     if shape.text_bytes:
-        said = shape.text_words and shape.text_vocabulary
-        shares = LANGUAGE_UNSAID if said else (TEXT_UNSAID, TEXT_UNSAID)
+        both_said = shape.text_words and shape.text_vocabulary
+        shares = LANGUAGE_UNSAID if both_said else (TEXT_UNSAID, TEXT_UNSAID)
         less, more = (share * components["fields"] for share in shares)
     if profile.engine == "valkey-search" and not profile.calibrated:
         # Documents that are written to an index that is there do not wait in numbers.
@@ -185,7 +185,7 @@ def _unsaid_lengths(sessions: Sessions, stored: Keyspace) -> tuple[float, float]
 
 def changes(shape: Shape, profile: Profile) -> list[tuple[str, Shape, float]]:
     """What one change of the shape would cost or save: words, the shape, bytes more than now."""
-    now = predict(shape, profile).total_bytes
+    current = predict(shape, profile).total_bytes
     variants: list[tuple[str, Shape]] = []
     if shape.algorithm == "HNSW":
         variants += [(f"M {m}", replace(shape, m=m)) for m in (shape.m // 2, shape.m * 2) if 4 <= m <= 512]
@@ -203,7 +203,7 @@ def changes(shape: Shape, profile: Profile) -> list[tuple[str, Shape, float]]:
         variants.append(("text stored, not indexed", _unindexed(shape)))
     if shape.algorithm == "HNSW":
         variants.append(("FLAT: exact, no graph", replace(shape, algorithm="FLAT")))
-    return [(words, other, predict(other, profile).total_bytes - now) for words, other in variants]
+    return [(words, other, predict(other, profile).total_bytes - current) for words, other in variants]
 
 
 def _unindexed(shape: Shape) -> Shape:
@@ -226,8 +226,8 @@ def _of(shape: Shape, profile: Profile) -> dict[str, float]:
     if profile.engine == "redisearch":
         return _redisearch(shape, profile)
     # Nothing is published: halfway between the two engines that can be measured.
-    one, other = _redisearch(shape, profile), _valkey(shape, profile)
-    sizes = {name: (one[name] + other[name]) / 2 for name in one}
+    by_redisearch, other = _redisearch(shape, profile), _valkey(shape, profile)
+    sizes = {name: (by_redisearch[name] + other[name]) / 2 for name in by_redisearch}
     if shape.key_type == "JSON":
         # MemoryDB converts a JSON vector in place to float32: the document keeps no copy of its own.
         sizes["vectors_stored"] = 0.0
@@ -258,8 +258,8 @@ def _article(shape: Shape) -> dict[str, float]:
     """The article's plan: raw vectors, 30–50 % on top for the graph (here the middle), and metadata."""
     raw = float(shape.vectors * shape.vector_bytes)
     middle = sum(ARTICLE_OVERHEAD) / 2
-    kept = shape.metadata_bytes + shape.text_bytes
-    return {"vectors_indexed": raw, "graph": raw * middle, "keys": float(shape.vectors * kept)}
+    stored = shape.metadata_bytes + shape.text_bytes
+    return {"vectors_indexed": raw, "graph": raw * middle, "keys": float(shape.vectors * stored)}
 
 
 def _notes(shape: Shape | None, profile: Profile) -> tuple[str, ...]:

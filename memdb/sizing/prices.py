@@ -32,12 +32,10 @@ def client() -> Any:
         LoginFailed: there are none.
     """
     try:
-        session = aws.session()
-        if session.get_credentials() is None:
-            raise LoginFailed(
-                "There are no AWS credentials here, so prices cannot be refreshed.",
-                "Log in with the AWS CLI (policy action pricing:GetProducts), or enter prices yourself.",
-            )
+        session = aws.with_credentials(
+            "There are no AWS credentials here, so prices cannot be refreshed.",
+            "Log in with the AWS CLI (policy action pricing:GetProducts), or enter prices yourself.",
+        )
         return session.client("pricing", region_name=ENDPOINT)
     except BotoCoreError as exc:
         raise _explained(exc) from exc
@@ -99,8 +97,8 @@ def save(prices: tuple[Price, ...], home: Path) -> Path:
     Raises:
         NotKept: the folder cannot be written.
     """
-    kept = {(p.id, p.region): p for p in (*usable(home), *prices)}
-    text = json.dumps([asdict(p) for p in kept.values()], indent=1)
+    price_of = {(p.id, p.region): p for p in (*usable(home), *prices)}
+    text = json.dumps([asdict(p) for p in price_of.values()], indent=1)
     return files.write(_path(home), text.encode())
 
 

@@ -80,20 +80,20 @@ def load(name: str, home: Path) -> Profile:
     if name in BUILT_IN:
         return BUILT_IN[name]
     path = _path(name, home)
-    kept: dict[str, Any] | None = files.document(path, dict[str, Any])
-    if kept is None:
-        known = ", ".join(names(home))
+    stored: dict[str, Any] | None = files.document(path, dict[str, Any])
+    if stored is None:
+        names_there = ", ".join(names(home))
         raise BadInput(
             f"There is no sizing profile '{name}'.",
-            f"There are: {known}. `memdb calibrate --name {name}` makes one.",
+            f"There are: {names_there}. `memdb calibrate --name {name}` makes one.",
         )
-    if kept.get("format") in _OTHERS:
+    if stored.get("format") in _OTHERS:
         raise BadInput(
             f"The sizing profile '{name}' cannot be read: another version of memdb made it.",
             "Calibrate again.",
         )
     with files.reading(path):
-        profile: Profile = files.typed(kept, _Kept).profile(name)
+        profile: Profile = files.typed(stored, _Kept).profile(name)
         return profile
 
 
@@ -166,10 +166,10 @@ class _Kept:
             ValueError: a number is out of its range.
         """
         constants = [(each.name, -1e12, 1e12) for each in fields(Constants)]
-        for of, ranges in ((self, _RANGES), (self.constants, constants)):
+        for holder, ranges in ((self, _RANGES), (self.constants, constants)):
             for key, low, high in ranges:
-                if not low <= getattr(of, key) <= high:
-                    raise ValueError(f"{key} is {getattr(of, key):g}")
+                if not low <= getattr(holder, key) <= high:
+                    raise ValueError(f"{key} is {getattr(holder, key):g}")
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "format"}
         return Profile(name, **values | {"title": self.title[:200], "source": self.source[:500]})
 

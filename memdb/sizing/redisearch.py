@@ -112,9 +112,9 @@ def distinct(shape: Shape) -> float:
     At most as many as draws from the given vocabulary would bring.
     """
     each = words(shape)
-    seen = min(each, 1.33 * math.pow(each, 0.857))
-    known = shape.text_vocabulary
-    return min(seen, known * -math.expm1(-each / known)) if known else seen
+    different = min(each, 1.33 * math.pow(each, 0.857))
+    words_known = shape.text_vocabulary
+    return min(different, words_known * -math.expm1(-each / words_known)) if words_known else different
 
 
 def vocabulary(shape: Shape) -> float:

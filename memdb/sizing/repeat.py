@@ -11,9 +11,9 @@ from memdb.sizing.shape import Sessions, Shape
 Words = list[object]
 
 
-def command_line(made: SizingPlan) -> str:
+def command_line(sized: SizingPlan) -> str:
     """`memdb size` with the inputs of a plan."""
-    inputs = made.inputs
+    inputs = sized.inputs
     load, wishes = inputs.load, inputs.wishes
     words: Words = ["memdb", "size", "--vectors", inputs.shape.vectors]
     words += _shape(inputs.shape)
@@ -22,7 +22,7 @@ def command_line(made: SizingPlan) -> str:
     words += ["--k", load.query_k, "--indexes", load.indexes, "--replicas", load.replicas]
     words += ["--snapshot-days", load.snapshot_days, "--reserve", f"{wishes.reserve:.10g}"]
     words += ["--region", wishes.region, "--engine", wishes.flavour]
-    words += ["--profile", made.estimate.profile.name, "--json"]
+    words += ["--profile", sized.estimate.profile.name, "--json"]
     return _joined(words)
 
 
@@ -31,9 +31,9 @@ def calibrate_line(shape: Shape) -> str:
     return _joined(["memdb", "calibrate", *_shape(shape)])
 
 
-def python(made: SizingPlan) -> str:
+def python(sized: SizingPlan) -> str:
     """The same through the library."""
-    inputs = made.inputs
+    inputs = sized.inputs
     return f"""from memdb.settings import Settings
 from memdb.sizing import catalogue, plan, profiles
 from memdb.sizing.constraints import Load
@@ -47,7 +47,7 @@ inputs = Inputs(
     {inputs.load!r},
     {inputs.wishes!r},
 )
-profile = profiles.load({made.estimate.profile.name!r}, Settings.from_env().home)
+profile = profiles.load({sized.estimate.profile.name!r}, Settings.from_env().home)
 made = plan.plan(inputs, profile, catalogue.load())
 print(made.estimate.total_bytes, made.options[0].monthly_usd if made.options else made.choices.why_none)
 """

@@ -187,9 +187,9 @@ def settled(client: Client) -> float:
     last, since = -1.0, time.monotonic()
     for _ in range(200):
         facts = client.info("memory").get("memory", {})
-        now = float(facts.get("used_memory", "0")) - float(facts.get("mem_clients_normal", "0"))
-        if now != last:
-            last, since = now, time.monotonic()
+        used = float(facts.get("used_memory", "0")) - float(facts.get("mem_clients_normal", "0"))
+        if used != last:
+            last, since = used, time.monotonic()
         elif time.monotonic() - since >= _CALM_S:
             break
         time.sleep(_POLL_S)

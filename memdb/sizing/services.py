@@ -288,11 +288,11 @@ def s3vectors(
     puts, put_gb = _puts(shape, load, price["put_least_kb"].value)
     queries = load.queries_per_s * SECONDS
     read = shape.key_bytes + shape.vector_bytes + min(shape.metadata_bytes, _FILTERABLE)
-    asked = n / load.tenants  # vectors of the index that a query asks
+    asked_n = n / load.tenants  # vectors of the index that a query asks
     each = (
-        min(asked, 100_000) * price["processed_first"].value
-        + max(0.0, min(asked, 10_000_000) - 100_000) * price["processed_next"].value
-        + max(0.0, asked - 10_000_000) * price["processed_above"].value
+        min(asked_n, 100_000) * price["processed_first"].value
+        + max(0.0, min(asked_n, 10_000_000) - 100_000) * price["processed_next"].value
+        + max(0.0, asked_n - 10_000_000) * price["processed_above"].value
     ) * (read / TB)
     result = load.query_k * max(_RESULT_LEAST, shape.key_bytes + shape.metadata_bytes + shape.text_bytes)
     returned = max(0, result - _RESULTS_FREE) * queries / GB
@@ -324,8 +324,8 @@ def s3vectors(
         line(
             "data read by queries",
             queries * each,
-            f"{queries / 1e6:,.2f} million × {asked * read / GB:,.2f} GB, ${each * 1e6:,.2f} a million"
-            + (f" ({load.tenants:,} indexes of {asked:,.0f})" if load.tenants > 1 else ""),
+            f"{queries / 1e6:,.2f} million × {asked_n * read / GB:,.2f} GB, ${each * 1e6:,.2f} a million"
+            + (f" ({load.tenants:,} indexes of {asked_n:,.0f})" if load.tenants > 1 else ""),
             "processed_first",
         ),
         line(
@@ -336,7 +336,7 @@ def s3vectors(
         ),
     )
     notes = [f"Not counted: {facts.fact('s3vectors/text_price').text}."] if shape.text_bytes else []
-    if load.tenants == 1 and asked > 100_000:
+    if load.tenants == 1 and asked_n > 100_000:
         notes.append(
             "Every query reads all vectors: where a query knows its tenant, an index for each reads less."
         )

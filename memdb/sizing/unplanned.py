@@ -82,13 +82,13 @@ def beside(client: Client, name: str, reading: Read, sessions: Sessions) -> Unpl
     others = tuple(
         (each, index.index_info(client, each).documents) for each in index.index_names(client) if each != name
     )
-    told = {name: possible.size(memory.get(name, "").encode()) or 0 for name in _USED}
-    used = told["used_memory"] - told["used_memory_startup"] - told["mem_clients_normal"]
-    kept = predict(None, reading.profile, sessions).total_bytes if sessions.live else 0.0
+    used_of = {name: possible.size(memory.get(name, "").encode()) or 0 for name in _USED}
+    used = used_of["used_memory"] - used_of["used_memory_startup"] - used_of["mem_clients_normal"]
+    sessions_bytes = predict(None, reading.profile, sessions).total_bytes if sessions.live else 0.0
     return Unplanned(
         address,
         name,
-        max(0.0, used - reading.keyspace_bytes - reading.index_bytes - kept),
+        max(0.0, used - reading.keyspace_bytes - reading.index_bytes - sessions_bytes),
         others,
         max(0, keys - reading.shape.vectors - round(sessions.live)),
     )

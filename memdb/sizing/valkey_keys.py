@@ -44,9 +44,9 @@ def keyspace(allocator: Allocator) -> Keyspace:
     return Keyspace(key_object, hash_fields, string, main_table)
 
 
-def allocator_of(told: str) -> Allocator:
+def allocator_of(name: str) -> Allocator:
     """The allocator by INFO's mem_allocator; jemalloc where it is not told, as most builds use it."""
-    return "libc" if told.startswith("libc") else "jemalloc"
+    return "libc" if name.startswith("libc") else "jemalloc"
 
 
 def untold(length: int, usage: int, allocator: Allocator) -> int:

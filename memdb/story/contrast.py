@@ -26,7 +26,7 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class QueryAnswer:
     """What the index answered at one EF_RUNTIME."""
 
     ef_runtime: int
@@ -49,7 +49,7 @@ def contrast(run: Run) -> Contrast | None:
     return best[1] if best else None
 
 
-def ask(client: Client, info: IndexInfo, run: Run, chosen: Contrast) -> tuple[Answered, Answered]:
+def ask(client: Client, info: IndexInfo, run: Run, chosen: Contrast) -> tuple[QueryAnswer, QueryAnswer]:
     """Send the query at both settings, and hold the answers against the exact one of the run.
 
     Raises:
@@ -75,5 +75,5 @@ def ask(client: Client, info: IndexInfo, run: Run, chosen: Contrast) -> tuple[An
             [run.truth.distances[row][: len(true_keys)]],
             under,
         )
-        answers.append(Answered(ef, judged.retrieved, result.took_ms))
+        answers.append(QueryAnswer(ef, judged.retrieved, result.took_ms))
     return answers[0], answers[1]

@@ -19,6 +19,23 @@ _CLAUSE = re.compile(
 )
 _EF = re.compile(r"\bEF_RUNTIME\b\s*:?\s*(\$?\w+)", re.IGNORECASE)
 _PARAMETER = re.compile(r"\$(\w+)")
+# Words behind the query and how many arguments each has; behind those of COUNTED stands how many.
+_SEARCH_WORDS = {
+    **dict.fromkeys((b"SLOP", b"TIMEOUT", b"LANGUAGE", b"EXPANDER", b"SCORER", b"PAYLOAD", b"DIALECT"), 1),
+    **dict.fromkeys((b"SORTBY", b"FRAGS", b"LEN", b"SEPARATOR"), 1),
+    b"LIMIT": 2,
+    b"FILTER": 3,
+    b"GEOFILTER": 5,
+    b"TAGS": 2,
+}
+_AGGREGATE_WORDS = {
+    **dict.fromkeys((b"APPLY", b"FILTER", b"AS", b"TIMEOUT", b"DIALECT", b"SCORER", b"MAX", b"COUNT"), 1),
+    **dict.fromkeys((b"REDUCE", b"MAXIDLE"), 1),
+    b"LIMIT": 2,
+}
+_COUNTED = frozenset(b"PARAMS RETURN INKEYS INFIELDS FIELDS LOAD GROUPBY".split())
+_ELSEWHERE = frozenset((b"INKEYS", b"INFIELDS"))  # they narrow a search, and no filter says the same
+_SPECIAL, _ESCAPED = re.compile(r"(\W)"), r"\\\1"
 _LIKELY = re.compile(rb"=>\s*\[\s*KNN\s", re.IGNORECASE)
 
 
@@ -44,7 +61,8 @@ def read(words: Sequence[bytes]) -> KnnCall | None:
     """The search of a command; None where it is no KNN search, or not one that an engine would take.
 
     Args:
-        words: the command and its arguments, as sent.
+        words: the command and its arguments, as sent. What FILTER and GEOFILTER say beside the query becomes
+            part of the filter.
     """
     try:
         return _read(words) if likely(words) else None
@@ -53,10 +71,10 @@ def read(words: Sequence[bytes]) -> KnnCall | None:
 
 
 def _read(words: Sequence[bytes]) -> KnnCall | None:
-    clause = _clause(words[2])
-    bound = _params(words)
-    if clause is None:
+    clause, behind = _clause(words[2]), _behind(words)
+    if clause is None or not _ELSEWHERE.isdisjoint(name for name, _ in behind):
         return None
+    bound = _params(behind)
     k, vector = _number(clause.said_k, bound), bound.get(clause.vector)
     ef_runtime = _number(clause.said_ef, bound) if clause.said_ef else None
     if not k or not vector or (clause.said_ef and not ef_runtime):
@@ -64,7 +82,10 @@ def _read(words: Sequence[bytes]) -> KnnCall | None:
     filter_params = tuple(
         (name, _text(bound[name])) for name in clause.names if name in bound and name != clause.vector
     )
-    return KnnCall(_text(words[1]), clause.field, clause.filter, filter_params, k, ef_runtime, vector)
+    beside = [] if words[0].upper() == b"FT.AGGREGATE" else _conditions(behind)
+    parts = [f"({clause.filter})" if beside else clause.filter] * (not beside or clause.filter != "*")
+    condition = " ".join([*parts, *beside])
+    return KnnCall(_text(words[1]), clause.field, condition, filter_params, k, ef_runtime, vector)
 
 
 class _Clause(NamedTuple):
@@ -96,16 +117,38 @@ def _clause(query: bytes) -> _Clause | None:
     )
 
 
-def _params(words: Sequence[bytes]) -> Mapping[str, bytes]:
+def _behind(words: Sequence[bytes]) -> list[tuple[bytes, Sequence[bytes]]]:
+    """The words behind the query, in capitals, each with its arguments."""
+    known = _AGGREGATE_WORDS if words[0].upper() == b"FT.AGGREGATE" else _SEARCH_WORDS
+    told, place = [], 3
+    while place < len(words):
+        name = words[place].upper()
+        place += 1
+        arguments = known.get(name, 0)
+        sorted_by = name == b"SORTBY" and known is _AGGREGATE_WORDS
+        if name in _COUNTED or sorted_by:
+            arguments = (whole_number(words[place]) or 0) if place < len(words) else 0
+            place += 1
+        told.append((name, words[place : place + arguments]))
+        place += arguments
+    return told
+
+
+def _params(behind: Sequence[tuple[bytes, Sequence[bytes]]]) -> Mapping[str, bytes]:
     """The names and values behind PARAMS."""
-    for place in range(3, len(words) - 1):
-        if words[place].upper() == b"PARAMS" and (count := whole_number(words[place + 1])) is not None:
-            pairs = words[place + 2 : place + 2 + count]
-            return {
-                name.decode("utf-8", "replace"): value
-                for name, value in zip(pairs[::2], pairs[1::2], strict=False)
-            }
-    return {}
+    pairs = next((arguments for name, arguments in behind if name == b"PARAMS"), ())
+    return {
+        name.decode("utf-8", "replace"): value for name, value in zip(pairs[::2], pairs[1::2], strict=False)
+    }
+
+
+def _conditions(behind: Sequence[tuple[bytes, Sequence[bytes]]]) -> list[str]:
+    """FILTER and GEOFILTER as the query would say them."""
+    return [
+        f"@{_SPECIAL.sub(_ESCAPED, _text(arguments[0]))}:[{' '.join(map(_text, arguments[1:]))}]"
+        for name, arguments in behind
+        if name in (b"FILTER", b"GEOFILTER") and arguments
+    ]
 
 
 def _number(word: str, bound: Mapping[str, bytes]) -> int | None:

@@ -271,6 +271,8 @@ class Recorder:
 def load(name: str, content: bytes) -> Record | None:
     """The searches of a file; None where it is another Parquet file, or none.
 
+    One that another program has written with the columns of a record, e.g. some of its rows, is read as well.
+
     Args:
         name: of the file, for messages.
         content: of the file.
@@ -279,7 +281,7 @@ def load(name: str, content: bytes) -> Record | None:
         BadInput: it is a record that cannot be read, or of more than are read.
     """
     try:
-        read_ = _read_table(content)
+        read_ = _read_table(content) or _rewritten(content)
         if read_ is None:
             return None
         table, about = read_
@@ -290,7 +292,12 @@ def load(name: str, content: bytes) -> Record | None:
 
 
 def _searches(table: pa.Table) -> tuple[Tapped, ...]:
-    return tuple(
+    """The rows of a table.
+
+    Raises:
+        files.DAMAGE: a row is none that a tap writes.
+    """
+    searches = tuple(
         Tapped(
             row["at"].timestamp(),
             row["took_ms"],
@@ -306,6 +313,12 @@ def _searches(table: pa.Table) -> tuple[Tapped, ...]:
         )
         for row in table.to_pylist()
     )
+    for each in searches:
+        call = each.call
+        wrong = call.k < 1 or not call.vector or (call.ef_runtime is not None and call.ef_runtime < 1)
+        if wrong or not (each.took_ms is None or each.took_ms >= 0):
+            raise ValueError(call)
+    return searches
 
 
 def servers(file: IO[bytes]) -> tuple[str, ...]:
@@ -348,7 +361,7 @@ def _read_table(content: bytes) -> tuple[pa.Table, dict[str, Any]] | None:
     if metadata is None:
         return None
     about = json.loads(metadata)
-    if about["version"] != 1 or not 0 < about["share"] <= 1 or about["seen"] < 0:
+    if about["version"] != 1 or not 0 < about["share"] <= 1 or int(about["seen"]) < 0:
         raise ValueError(metadata)
     try:
         table = parquet_files.table(content, most_rows=MOST_ROWS, most_bytes=LARGEST).cast(_schema())
@@ -357,6 +370,33 @@ def _read_table(content: bytes) -> tuple[pa.Table, dict[str, Any]] | None:
     except pa.ArrowException as exc:
         raise ValueError(str(exc)) from exc
     return table.replace_schema_metadata(None), about
+
+
+def _rewritten(content: bytes) -> tuple[pa.Table, dict[str, Any]] | None:
+    """The same of a file that has the columns of a record, and does not say that it is one.
+
+    Raises:
+        files.DAMAGE: its columns are of other types.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from memdb import parquet_files
+
+    schema = _schema()
+    try:
+        if not set(schema.names) <= set(pq.read_schema(io.BytesIO(content)).names):
+            return None
+    except (*files.DAMAGE, pa.ArrowException):
+        return None
+    try:
+        table = parquet_files.table(content, most_rows=MOST_ROWS, most_bytes=LARGEST)
+        table = table.select(schema.names).cast(schema, safe=False)
+    except parquet_files.TooLarge as exc:
+        raise BadInput(f"The record {exc}.", "Keep fewer of its rows.") from None
+    except pa.ArrowException as exc:
+        raise ValueError(str(exc)) from exc
+    return table.replace_schema_metadata(None), {"share": 1.0, "seen": len(table)}
 
 
 def _schema() -> pa.Schema:

@@ -27,14 +27,14 @@ def new_path(home: Path, target: Target, at: float) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptRecord:
     """A record that lies here."""
 
     path: Path
     servers: tuple[str, ...]  # addresses of those that were searched; "" where one is not known
 
 
-def listed(home: Path) -> tuple[Kept, ...]:
+def listed(home: Path) -> tuple[KeptRecord, ...]:
     """The records there are, newest first. Damaged ones are set aside and told."""
     records = []
     for path in sorted((home / "taps").glob("*.parquet"), reverse=True):
@@ -44,5 +44,5 @@ def listed(home: Path) -> tuple[Kept, ...]:
             files.reading(path),
         ):
             if file is not None:
-                records.append(Kept(path, servers(file)))
+                records.append(KeptRecord(path, servers(file)))
     return tuple(records)

@@ -68,23 +68,23 @@ def words(run: Run, ef_runtime: int) -> str:
     Raises:
         BadInput: this EF_RUNTIME was not measured.
     """
-    told = [row for row in by_shard(run, ef_runtime) if row.neighbours]
-    if len(told) < 2:
+    rows = [row for row in by_shard(run, ef_runtime) if row.neighbours]
+    if len(rows) < 2:
         return ""
     against = (
         " Against the reference: what that misses itself is in no shard's figure." if run.sampled else ""
     )
-    return compared(told, ef_runtime) + against
+    return compared(rows, ef_runtime) + against
 
 
-def compared(told: Sequence[ShardRecall], ef_runtime: int) -> str:
+def compared(rows: Sequence[ShardRecall], ef_runtime: int) -> str:
     """Whether shards differ, in a sentence.
 
     Args:
-        told: two or more, each with true neighbours.
+        rows: two or more, each with true neighbours.
         ef_runtime: at which they were measured; 0 where the index has none.
     """
-    worst, best = min(told, key=lambda row: row.recall), max(told, key=lambda row: row.recall)
+    worst, best = min(rows, key=lambda row: row.recall), max(rows, key=lambda row: row.recall)
     at = f" at EF_RUNTIME {ef_runtime}" if ef_runtime else ""
     if worst.high < best.low:
         return (
@@ -108,8 +108,8 @@ def _place(run: Run, key: str) -> int:
 
 def _interval(run: Run, here: np.ndarray, got: np.ndarray) -> Interval:
     """Of the share of neighbours that came: the queries are the sample, each weighs what it has here."""
-    asked = here > 0
-    here, got = here[asked], got[asked]
+    has_neighbours = here > 0
+    here, got = here[has_neighbours], got[has_neighbours]
     if not len(here):
         return intervals.mean(np.empty(0))
     shares, place = np.unique(got / here, return_inverse=True)

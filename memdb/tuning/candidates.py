@@ -19,7 +19,7 @@ from memdb.tuning.ask import asked_queries, run_saved
 from memdb.tuning.interleaved import Interleaved
 from memdb.tuning.run import Run, SweepRequest
 from memdb.tuning.shadow import Built, Variant
-from memdb.tuning.store import Listed
+from memdb.tuning.store import ListedRun
 from memdb.vectors.index import IndexInfo, VectorParams, index_names
 
 _BUILDS = "builds.json"
@@ -60,32 +60,32 @@ def words(params: VectorParams) -> str:
 
 def candidates(client: Client, base: IndexInfo, request: SweepRequest, home: Path) -> tuple[Candidate, ...]:
     """The original and its shadows, each with its newest run that was asked the same."""
-    known = store.listed(home)
+    stored = store.listed(home)
     built, timed = _builds(home), interleaved.known(home)
     every = []
     field = base.vector_field(request.field)[0].name
     for info in (base, *shadow.shadows_of(client, base.name, field)):
         _, params = info.vector_field(request.field)
-        kept = newest_like(known, client.target.address, replace(request, index=info.name))
+        newest = newest_like(stored, client.target.address, replace(request, index=info.name))
         every.append(
             Candidate(
                 info,
                 params,
                 info.name == base.name,
                 built.get(_place(client, info.name)),
-                store.load(home, kept.id) if kept is not None else None,
-                timed.get(kept.id) if kept is not None else None,
+                store.load(home, newest.id) if newest is not None else None,
+                timed.get(newest.id) if newest is not None else None,
             )
         )
     return tuple(every)
 
 
-def newest_like(known: Sequence[Listed], target: str, request: SweepRequest) -> Listed | None:
+def newest_like(stored: Sequence[ListedRun], target: str, request: SweepRequest) -> ListedRun | None:
     """The newest complete run over this index that was asked the same in k, filter and goal."""
     return next(
         (
             entry
-            for entry in known
+            for entry in stored
             if (entry.target, entry.index, entry.k, entry.filter, entry.goal)
             == (target, request.index, request.k, request.filter, request.goal)
             and not entry.partial
@@ -157,15 +157,15 @@ def sweep_all(
                 "Drop this shadow index, and build it again.",
             )
     infos = (base, *shadows)
-    asked = asked_queries(client, base, request, home=home, report=report)
+    query_set = asked_queries(client, base, request, home=home, report=report)
     runs = []
     for place, info in enumerate(infos, 1):
 
-        def told(stage: str, done: int, total: int, place: int = place) -> None:
+        def report_index(stage: str, done: int, total: int, place: int = place) -> None:
             report(f"Index {place} of {len(infos)}: {stage}", done, total)
 
         mine = replace(request, index=info.name)
-        runs.append(run_saved(client, info, mine, home, asked=asked, report=told, keep=keep))
+        runs.append(run_saved(client, info, mine, home, asked=query_set, report=report_index, keep=keep))
     pace = min(filter(None, (request.budget_qps, client.queries_per_s)), default=None)
     times = interleaved.measure(client, list(zip(infos, runs, strict=True)), pace=pace, report=report)
     interleaved.remember(times, home)
@@ -186,42 +186,57 @@ def conclusions(every: Sequence[Candidate]) -> tuple[str, ...]:
     Both at one EF_RUNTIME that both were measured at: the one recommended for the original, else the largest.
     Vectors alone are compared, since a shadow has no TEXT fields.
     """
-    original = next((c for c in every if c.original and c.run is not None and c.run.points), None)
+    original = next(
+        (
+            candidate
+            for candidate in every
+            if candidate.original and candidate.run is not None and candidate.run.points
+        ),
+        None,
+    )
     if original is None or original.run is None:
         return ()
-    said = []
-    for c in every:
-        if c.original or c.run is None:
+    sentences = []
+    for candidate in every:
+        if candidate.original or candidate.run is None:
             continue
-        common = sorted({p.ef_runtime for p in original.run.points} & {p.ef_runtime for p in c.run.points})
+        common = sorted(
+            {p.ef_runtime for p in original.run.points} & {p.ef_runtime for p in candidate.run.points}
+        )
         if not common:
             continue
         verdict = original.run.recommendation
         best = verdict.ef_runtime if verdict is not None else None
         ef = best if best in common else common[-1]
-        before, after = original.run.point(ef), c.run.point(ef)
+        before, after = original.run.point(ef), candidate.run.point(ef)
         if before is None or after is None:
             continue
-        words = [f"{100 * (after.recall - before.recall):+.1f} points of recall@{c.run.request.k}"]
-        ours, theirs = c.info.vector_bytes, original.info.vector_bytes
+        words = [f"{100 * (after.recall - before.recall):+.1f} points of recall@{candidate.run.request.k}"]
+        ours, theirs = candidate.info.vector_bytes, original.info.vector_bytes
         if ours is not None and theirs is not None:
             words.append(f"{'+' if ours >= theirs else '-'}{bytes_text(abs(ours - theirs))} of vectors")
-        old_ms, new_ms = original.time(ef), c.time(ef)
+        old_ms, new_ms = original.time(ef), candidate.time(ef)
         if math.isfinite(old_ms) and math.isfinite(new_ms):
             near = abs(new_ms - old_ms) <= _ALIKE * old_ms
             words.append("same p50" if near else f"p50 {old_ms:.2f} → {new_ms:.2f} ms")
         at = f" at EF_RUNTIME {ef}" if ef else ""
-        worth = _worth_words(original, c)
-        said.append(f"{c.words}: {', '.join(words)}{at}{_goal_words(original.run, c.run)}{worth}.")
-    return tuple(said)
+        worth = _worth_words(original, candidate)
+        sentences.append(
+            f"{candidate.words}: {', '.join(words)}{at}{_goal_words(original.run, candidate.run)}{worth}."
+        )
+    return tuple(sentences)
 
 
 def trade(candidate: Candidate) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]:
     """EF_RUNTIME, recall and p50 in ms of the settings with a measured time, ascending by EF_RUNTIME."""
     points = sorted(candidate.run.points, key=lambda p: p.ef_runtime) if candidate.run is not None else []
-    kept = [(p.ef_runtime, p.recall, candidate.time(p.ef_runtime)) for p in points]
-    kept = [row for row in kept if math.isfinite(row[2])]
-    return tuple(e for e, _, _ in kept), tuple(r for _, r, _ in kept), tuple(ms for _, _, ms in kept)
+    timed_points = [(p.ef_runtime, p.recall, candidate.time(p.ef_runtime)) for p in points]
+    timed_points = [row for row in timed_points if math.isfinite(row[2])]
+    return (
+        tuple(e for e, _, _ in timed_points),
+        tuple(r for _, r, _ in timed_points),
+        tuple(ms for _, _, ms in timed_points),
+    )
 
 
 def _worth_words(original: Candidate, other: Candidate) -> str:
@@ -237,11 +252,13 @@ def _worth_words(original: Candidate, other: Candidate) -> str:
         return "; it is faster than the original at no target that was measured"
     least, most = faster
     targets = {*old_recalls, *new_recalls}
-    from_, to = math.ceil(1_000 * least - 1e-6) / 1_000, math.floor(1_000 * most + 1e-6) / 1_000
+    from_, highest = math.ceil(1_000 * least - 1e-6) / 1_000, math.floor(1_000 * most + 1e-6) / 1_000
     if most == max(targets):
         where = "at every target measured" if least == min(targets) else f"from target {from_:g}"
     else:
-        where = f"up to target {to:g}" if least == min(targets) else f"from target {from_:g} to {to:g}"
+        where = (
+            f"up to target {highest:g}" if least == min(targets) else f"from target {from_:g} to {highest:g}"
+        )
     return f"; worth it {where}: faster there"
 
 

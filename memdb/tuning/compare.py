@@ -11,7 +11,7 @@ from memdb.tuning.run import EfPoint, Run
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class RecallDifference:
     """At one EF_RUNTIME: recall of the first run less that of the second."""
 
     ef_runtime: int
@@ -29,16 +29,16 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class RunComparison:
     """Differences where both runs measured the same EF_RUNTIME."""
 
     paired: bool
     confidence: float
-    rows: tuple[Difference, ...]
+    rows: tuple[RecallDifference, ...]
     words: str  # one sentence: how they were compared, and what hinders it
 
 
-def compare(first: Run, second: Run) -> Compared:
+def compare(first: Run, second: Run) -> RunComparison:
     """First less second. Paired, hence much sharper, where queries and k are the same.
 
     The one EF of a FLAT index (0) is compared with every EF of the other run.
@@ -48,25 +48,31 @@ def compare(first: Run, second: Run) -> Compared:
     # A run that was cut short still asked all its queries at each of its points.
     paired = same_k and first.queries.digest == second.queries.digest
     rows = []
-    for a, b in _pairs(first.points, second.points):
+    for first_point, second_point in _pairs(first.points, second.points):
         if paired:
-            difference = intervals.paired(a.recalls, b.recalls, confidence)
+            difference = intervals.paired(first_point.recalls, second_point.recalls, confidence)
         else:
-            difference = intervals.unpaired(a.recalls, b.recalls, confidence)
-        difference = _estimated(difference, a, b)
-        ef = a.ef_runtime or b.ef_runtime
+            difference = intervals.unpaired(first_point.recalls, second_point.recalls, confidence)
+        difference = _estimated(difference, first_point, second_point)
+        ef = first_point.ef_runtime or second_point.ef_runtime
         rows.append(
-            Difference(
-                ef, a.recall, b.recall, difference.mean, difference.low, difference.high, a.p50_ms - b.p50_ms
+            RecallDifference(
+                ef,
+                first_point.recall,
+                second_point.recall,
+                difference.mean,
+                difference.low,
+                difference.high,
+                first_point.p50_ms - second_point.p50_ms,
             )
         )
-    return Compared(paired, confidence, tuple(rows), _words(first, second, paired, same_k, len(rows)))
+    return RunComparison(paired, confidence, tuple(rows), _words(first, second, paired, same_k, len(rows)))
 
 
-def _estimated(measured: Interval, a: EfPoint, b: EfPoint) -> Interval:
+def _estimated(measured: Interval, first_point: EfPoint, second_point: EfPoint) -> Interval:
     """A difference of what was returned of references, less that of what these miss themselves."""
     mean, down, up = measured.mean, measured.mean - measured.low, measured.high - measured.mean
-    for sign, point in ((-1, a), (1, b)):
+    for sign, point in ((-1, first_point), (1, second_point)):
         if point.estimate is not None:
             unseen = point.estimate.unseen
             mean += sign * unseen.mean

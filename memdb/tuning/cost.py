@@ -69,8 +69,8 @@ def rates(client: Client, info: IndexInfo, request: SweepRequest) -> Rates:
         MemDBError: the server does not answer, or the budget is spent.
     """
     field, params = info.vector_field(request.field)
-    left = client.keys_left
-    size = KEYS if left is None else max(1, min(KEYS, left // 8))
+    keys_left = client.keys_left
+    size = KEYS if keys_left is None else max(1, min(KEYS, keys_left // 8))
     batches = every_key(client, info, EVERYTHING, size)
     began = time.perf_counter()
     listed = next(batches, [])
@@ -89,10 +89,10 @@ def rates(client: Client, info: IndexInfo, request: SweepRequest) -> Rates:
     times: dict[int, list[float]] = {}  # by EF_RUNTIME, seconds
 
     def search(rows: slice, ef: int) -> list[load.Answer]:
-        asked = load.questions(client, info, request, places[rows], ef, k=request.k, condition=EVERYTHING)
-        replied = [client.timed(*asked.command(place)) for place in range(len(asked))]
+        batch = load.questions(client, info, request, places[rows], ef, k=request.k, condition=EVERYTHING)
+        replied = [client.timed(*batch.command(place)) for place in range(len(batch))]
         times.setdefault(ef, []).extend(took_ms / 1000 for _, took_ms in replied)
-        return [load.read(reply, asked.made.alias) for reply, _ in replied]
+        return [load.read(reply, batch.made.alias) for reply, _ in replied]
 
     ef, answered = settled(search, ef, limit, len(places), request.k)
     search(slice(len(answered), None), ef)  # of an index without the setting none were asked yet

@@ -66,18 +66,18 @@ def next_value(
         meets: whether each of these meets the goal.
         kind: of the goal: for a recall those above the boundary meet it, for a latency those below.
     """
-    known = [i for i, ef in enumerate(steps) if ef in recalls]
+    measured = [i for i, ef in enumerate(steps) if ef in recalls]
     if kind == "recall":
-        low = max((i for i in known if not meets[steps[i]]), default=None)
-        high = min((i for i in known if low is None or i > low), default=None)
+        low = max((i for i in measured if not meets[steps[i]]), default=None)
+        high = min((i for i in measured if low is None or i > low), default=None)
     else:
-        high = min((i for i in known if not meets[steps[i]]), default=None)
-        low = max((i for i in known if high is None or i < high), default=None)
+        high = min((i for i in measured if not meets[steps[i]]), default=None)
+        low = max((i for i in measured if high is None or i < high), default=None)
     if low is not None and high is not None and high - low > 1:
         return steps[(low + high) // 2]
-    if len(known) >= POINTS:
+    if len(measured) >= POINTS:
         return None
-    gaps = [(abs(recalls[steps[b]] - recalls[steps[a]]), a, b) for a, b in pairwise(known) if b - a > 1]
+    gaps = [(abs(recalls[steps[b]] - recalls[steps[a]]), a, b) for a, b in pairwise(measured) if b - a > 1]
     if not gaps or max(gaps)[0] < _WORTH:
         return None
     _, a, b = max(gaps)
@@ -170,6 +170,26 @@ def left_open(points: Sequence[EfPoint], goal: Goal, uncertainty: Uncertainty = 
     return any(unseen.surely(p.recall, goal.confidence, uncertainty) >= goal.value for p in below)
 
 
+def hidden(points: Sequence[EfPoint], goal: Goal, uncertainty: Uncertainty = CERTAIN) -> bool:
+    """Whether a cheaper setting would be shown to meet a recall, were it known what the reference misses.
+
+    Then a larger sample may show it. `uncertainty` is that of the queries.
+    """
+    if goal.kind != "recall":
+        return False
+    best = chosen(points, goal)
+    for point in points:
+        estimate = point.estimate
+        if estimate is None or (best is not None and point.ef_runtime >= best.ef_runtime):
+            continue
+        hits = estimate.reference
+        low = estimate.recall.mean - (hits.mean - hits.low)
+        widened = unseen.widened(replace(estimate.recall, low=low), goal.confidence, uncertainty)
+        if widened.low >= goal.value:
+            return True
+    return False
+
+
 def recommend(
     points: Sequence[EfPoint],
     request: SweepRequest,
@@ -253,9 +273,9 @@ def all_exact(points: Sequence[EfPoint]) -> bool:
 
 def _brute_force(points: Sequence[EfPoint], plan: tuple[str, ...]) -> Recommendation:
     """No setting is better than another where all that match are compared."""
-    asked = len(points[0].recalls)
-    queries = "query" if asked == 1 else "queries"
-    answered = f"{asked:,} {queries} answered, each exactly, at every EF_RUNTIME measured"
+    count = len(points[0].recalls)
+    queries = "query" if count == 1 else "queries"
+    answered = f"{count:,} {queries} answered, each exactly, at every EF_RUNTIME measured"
     reason = f"{answered[0].upper()}{answered[1:]}. Other queries under another filter may run otherwise."
     return Recommendation(
         None,

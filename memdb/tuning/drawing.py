@@ -76,10 +76,10 @@ class Plot:
 
     def line(self, points: Sequence[tuple[int, float]], name: str) -> None:
         """A line with dots, in the dress of percentile `name`; NaN are left out."""
-        known = [(self.x(ef), self.y(v)) for ef, v in points if math.isfinite(v)]
-        where = " ".join(f"{x:.1f},{y:.1f}" for x, y in known)
+        places = [(self.x(ef), self.y(v)) for ef, v in points if math.isfinite(v)]
+        where = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         self.parts.append(f'<polyline class="p{name}" points="{where}"/>')
-        self.parts += [f'<circle class="dot{name}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in known]
+        self.parts += [f'<circle class="dot{name}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in places]
 
     def band(self, points: Sequence[tuple[int, float, float]]) -> None:
         """An area between (EF, low, high)."""

@@ -90,8 +90,8 @@ def estimates(
     """
     if not len(returned) or not len(returned[0]):
         return ()
-    work = _Unseen(np.stack(returned), nearer, share)
-    return tuple(work.estimate(setting, confidence) for setting in range(len(returned)))
+    work = _Unseen(np.stack(returned), nearer, share, confidence)
+    return tuple(work.estimate(setting) for setting in range(len(returned)))
 
 
 def shared(documents: Sequence[object]) -> float:
@@ -104,15 +104,21 @@ def least_unseen(queries: int, k: int, share: float, confidence: float = 0.95) -
     """What may be unseen, as a share of k, where the sample shows nothing."""
     if share >= 1:
         return 0.0
-    return min(1.0, intervals.rare(0.0, 0.0, 1 / (share * queries * k), confidence).high)
+    return min(1.0, intervals.rare(0.0, 0.0, _hidden(share) / (share * queries * k), confidence).high)
+
+
+def _hidden(share: float) -> float:
+    """How many misses may be hidden where none of them was drawn, beside those of a small share: none hides
+    with probability 1 - share, which is exp(-share) of a small one."""
+    return share / -math.log1p(-share)
 
 
 class _Unseen:
     """The estimate of all settings, and its variance by resampling the queries."""
 
-    def __init__(self, returned: Flags, nearer: Nearer, share: float) -> None:
+    def __init__(self, returned: Flags, nearer: Nearer, share: float, confidence: float) -> None:
         self.settings, self.queries, self.k = returned.shape
-        self.share = share
+        self.share, self.confidence = share, confidence
         self.hits: Doubles = np.stack([nearer.recalls(each) for each in returned])  # (settings, q)
         self.ks = np.full(self.queries, self.k) if nearer.ks is None else nearer.ks
         self.loss = np.zeros((self.settings, self.queries))  # of each query, as weighted
@@ -123,6 +129,9 @@ class _Unseen:
         self.nearer = nearer
         if len(nearer.rows):
             self._weigh(returned)
+        # Where nothing is hidden the recall of each query is known.
+        self.bands = intervals.means(self.hits, confidence)
+        self.whole = intervals.means(self.hits - self.loss, confidence) if share >= 1 else ()
 
     def _weigh(self, returned: Flags) -> None:
         nearer, k = self.nearer, self.k
@@ -172,19 +181,20 @@ class _Unseen:
             alike = float((of_document**2).sum() - (part[setting] ** 2).sum())
             self.shared[setting] = max(0.0, alike) * (1 - self.share)
 
-    def estimate(self, setting: int, confidence: float) -> Estimate:
-        hits = intervals.mean(self.hits[setting], confidence)
+    def estimate(self, setting: int) -> Estimate:
+        hits, confidence = self.bands[setting], self.confidence
         lost = float(self.loss[setting].mean())
-        unseen = Interval(lost, lost, lost)
-        if self.share < 1:
-            # What a single miss takes away that showed itself.
-            least = float((self.hits[setting] / self.ks).mean()) / (self.share * self.queries)
-            # No less than that of a Poisson number of documents, each missed by as many queries.
-            variance = float(self.resampled[setting].var()) + float(self.shared[setting])
-            variance = _SHORT * max(variance, lost * least * self.alike)
-            unseen = intervals.rare(lost, variance, least, confidence)
-            # It cannot take more than what the setting returned.
-            unseen = replace(unseen, high=max(lost, min(unseen.high, float(self.hits[setting].mean()))))
+        if self.whole:
+            return Estimate(self.whole[setting], hits, Interval(lost, lost, lost))
+        # What a single miss takes away that showed itself.
+        least = float((self.hits[setting] / self.ks).mean()) / (self.share * self.queries)
+        # No less than that of a Poisson number of documents, each missed by as many queries.
+        alike = self.alike * (1 - self.share) + self.share
+        variance = float(self.resampled[setting].var()) + float(self.shared[setting])
+        variance = _SHORT * max(variance, lost * least * alike)
+        unseen = intervals.rare(lost, variance, least * _hidden(self.share), confidence)
+        # It cannot take more than what the setting returned.
+        unseen = replace(unseen, high=max(lost, min(unseen.high, float(self.hits[setting].mean()))))
         z = NormalDist().inv_cdf(0.5 + confidence / 2)
         # Both parts are of the same queries: what they share counts once.
         both = float(
@@ -198,6 +208,12 @@ class _Unseen:
         down = (hits.mean - hits.low) ** 2 + (unseen.high - lost) ** 2 + together
         up = (hits.high - hits.mean) ** 2 + (lost - unseen.low) ** 2 + together
         low = mean - math.sqrt(max(down, 0.25 * (hits.mean - hits.low) ** 2))
+        if not lost:
+            # Neither a query that loses all nor a document that is missed was drawn: both bounds are of what
+            # could be and hid, and it is not probable that both did. Beside the spread of what was seen the
+            # larger counts, not both.
+            seen = z * float(self.hits[setting].std()) / math.sqrt(self.queries)
+            low = mean - max(hits.mean - hits.low, math.hypot(seen, unseen.high))
         high = mean + math.sqrt(max(up, 0.25 * (hits.high - hits.mean) ** 2))
         bounded = min(1.0, max(0.0, mean))
         return Estimate(

@@ -98,8 +98,8 @@ def pick_filters(
         raise BadInput(f"{wrong[0]} is no share of the documents.", "Use shares above 0, up to 1.")
     tags = _tag_filters(client, info)
     picked: list[GridFilter] = []
-    for done, share in enumerate(sorted(set(shares))):
-        report("Choosing filters", done, len(set(shares)))
+    for place, share in enumerate(sorted(set(shares))):
+        report("Choosing filters", place, len(set(shares)))
         if share == 1.0:
             picked.append(GridFilter("no filter", EVERYTHING, info.documents, 1.0))
             continue
@@ -151,12 +151,12 @@ def measure(
     _, params = info.vector_field(field)
     own = own_keys or ("",) * len(queries)
     rows: list[Row] = []
-    total, done = len(filters) * len(efs) * len(queries), 0
+    total, asked_before = len(filters) * len(efs) * len(queries), 0
     result = Grid(info.name, k, efs, (), len(queries), True)
     for chosen in filters:
         blocks = documents(client, info, field, chosen.condition, report=report)
-        asked = distance.as_sent(queries, params.type)
-        truth = exact.nearest(blocks, asked, k, params.metric, excluded=own)
+        sent = distance.as_sent(queries, params.type)
+        truth = exact.nearest(blocks, sent, k, params.metric, excluded=own)
         first = KnnRequest(info.name, vector_param(queries[0]), field, k, efs[0], chosen.condition)
         how = plan(client, first, info)
         under = Membership(client, info, chosen.condition)
@@ -175,11 +175,11 @@ def measure(
                 under,
                 uncertainty,
                 report,
-                done,
+                asked_before,
                 total,
             )
             cells.append(cell)
-            done += len(queries)
+            asked_before += len(queries)
             if note := under.words(len(queries) * k, cell.outside):
                 result = replace(result, notes=(*result.notes, f"At EF {ef}: {note}"))
             result = replace(result, rows=(*rows, Row(chosen, how, tuple(cells))))
@@ -216,8 +216,8 @@ def _cell(
         times[i] = answer.took_ms
         returned.append([key for key in answer.keys if key != own[i]][:k])
         short += len(returned[i]) < len(truth.keys[i])
-    asked = distance.as_sent(queries, info.vector_field(field)[1].type)
-    verdicts = recall.judge(client, info, field, asked, returned, truth.keys, truth.distances, under)
+    sent = distance.as_sent(queries, info.vector_field(field)[1].type)
+    verdicts = recall.judge(client, info, field, sent, returned, truth.keys, truth.distances, under)
     outside = sum(len(verdict.outside) for verdict in verdicts)
     recalls = np.array([verdict.recall for verdict in verdicts])
     likely = unseen.interval(recalls, CONFIDENCE, uncertainty)

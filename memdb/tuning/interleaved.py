@@ -80,24 +80,30 @@ def measure(
     """
     places = [(info, run, point.ef_runtime) for info, run in measured for point in run.points]
     places.sort(key=lambda place: place[2])
-    asked = [own.questions(client, info, run.request, run.queries, ef) for info, run, ef in places]
+    question_sets = [own.questions(client, info, run.request, run.queries, ef) for info, run, ef in places]
     medians: list[list[float]] = [[] for _ in places]
-    total, done = rounds * calls * len(places), 0
+    total, calls_made = rounds * calls * len(places), 0
     for turn in range(rounds):
         first = turn * len(places) // max(1, rounds)
         for i in [*range(first, len(places)), *range(first)]:
             took = load.latencies(
-                client, asked[i], lambda _: None, least=calls, most=calls, at_most_s=0.0, budget_qps=pace
+                client,
+                question_sets[i],
+                lambda _: None,
+                least=calls,
+                most=calls,
+                at_most_s=0.0,
+                budget_qps=pace,
             )
             medians[i].append(statistics.median(took))
-            done += calls
-            report("Timing in turn", done, total)
+            calls_made += calls
+            report("Timing in turn", calls_made, total)
     comparison = secrets.token_hex(8)
-    kept: dict[str, list[Timed]] = {run.id: [] for _, run in measured}
+    times_of: dict[str, list[Timed]] = {run.id: [] for _, run in measured}
     for (_, run, ef), values in zip(places, medians, strict=True):
         if values:
-            kept[run.id].append(Timed(ef, statistics.median(values), min(values), max(values)))
-    return {name: Interleaved(comparison, rounds, calls, tuple(points)) for name, points in kept.items()}
+            times_of[run.id].append(Timed(ef, statistics.median(values), min(values), max(values)))
+    return {name: Interleaved(comparison, rounds, calls, tuple(points)) for name, points in times_of.items()}
 
 
 def remember(times: Mapping[str, Interleaved], home: Path) -> None:

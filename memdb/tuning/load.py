@@ -65,15 +65,15 @@ def questions(
     Raises:
         BadInput: field, k, EF_RUNTIME or filter do not fit the index.
     """
-    asked = KnnRequest(request.index, b"", request.field, k, ef_runtime or None, condition)
-    made = template(asked, info, client.server.dialect)
+    request_knn = KnnRequest(request.index, b"", request.field, k, ef_runtime or None, condition)
+    shape = template(request_knn, info, client.server.dialect)
     for vector in vectors:
-        distance.directed(vector, made.params.metric)
-    return Questions(made, tuple(distance.to_bytes(v, made.params.type) for v in vectors))
+        distance.directed(vector, shape.params.metric)
+    return Questions(shape, tuple(distance.to_bytes(v, shape.params.type) for v in vectors))
 
 
 def answers(
-    client: Client, asked: Questions, progress: Progress, *, budget_qps: float | None = None
+    client: Client, query_set: Questions, progress: Progress, *, budget_qps: float | None = None
 ) -> Iterator[list[Answer]]:
     """All queries once, in pipelines, two of them on their way: the engine's own limit.
 
@@ -90,13 +90,13 @@ def answers(
     batch = BATCH if budget_qps is None else max(1, min(BATCH, int(budget_qps / 4)))
 
     def ask(start: int) -> list[Answer]:
-        places = range(start, min(start + batch, len(asked)))
-        replied = client.pipeline([asked.command(i) for i in places])
-        return [read(reply, asked.made.alias) for reply in replied]
+        places = range(start, min(start + batch, len(query_set)))
+        replied = client.pipeline([query_set.command(i) for i in places])
+        return [read(reply, query_set.made.alias) for reply in replied]
 
     with ThreadPoolExecutor(IN_FLIGHT, "recall") as threads:
         try:
-            for start in range(0, len(asked), batch):
+            for start in range(0, len(query_set), batch):
                 if budget_qps is not None:
                     time.sleep(max(0.0, start / budget_qps - (time.monotonic() - began)))
                 waiting.append(threads.submit(ask, start))
@@ -117,7 +117,7 @@ def _collected(waiting: deque[Future[list[Answer]]], progress: Progress) -> list
 
 def latencies(
     client: Client,
-    asked: Questions,
+    query_set: Questions,
     progress: Progress,
     *,
     least: int,
@@ -129,11 +129,11 @@ def latencies(
 
     Between `least` and `most` calls; within these no longer than `at_most_s`.
     """
-    client.execute(*asked.command(0))  # the connection may be new
+    client.execute(*query_set.command(0))  # the connection may be new
     took: list[float] = []
     began = time.monotonic()
     while len(took) < most and (len(took) < least or time.monotonic() - began < at_most_s):
-        command = asked.command(len(took) % len(asked))
+        command = query_set.command(len(took) % len(query_set))
         took.append(client.timed(*command)[1])
         if len(took) % 16 == 0:
             progress(16)
@@ -142,21 +142,21 @@ def latencies(
     return took
 
 
-def throughput(client: Client, asked: Questions, clients: int, seconds: float) -> float:
+def throughput(client: Client, query_set: Questions, clients: int, seconds: float) -> float:
     """Answers a second that `clients` connections get, each waiting for its answer before it asks again."""
     ready = threading.Barrier(clients + 1)
     stop = threading.Event()
 
     def ask(first: int) -> int:
-        done = 0
+        sent = 0
         try:
-            client.execute(*asked.command(first % len(asked)))
+            client.execute(*query_set.command(first % len(query_set)))
         finally:
             ready.wait()
         while not stop.is_set():
-            client.execute(*asked.command((first + done * clients) % len(asked)))
-            done += 1
-        return done
+            client.execute(*query_set.command((first + sent * clients) % len(query_set)))
+            sent += 1
+        return sent
 
     with ThreadPoolExecutor(clients, "throughput") as threads:
         running = [threads.submit(ask, i) for i in range(clients)]
@@ -194,8 +194,8 @@ def read(reply: Reply, alias: str) -> Answer:
             if len(distances) == len(keys):
                 return _ordered(keys, distances)
     keys, hits = read_hits(reply)  # a map, fields in another shape, or rows whose document expired
-    kept = [(key, replies.number(hit.get(alias))) for key, hit in zip(keys, hits, strict=True) if hit]
-    return _ordered([key for key, _ in kept], [far for _, far in kept])
+    hits_read = [(key, replies.number(hit.get(alias))) for key, hit in zip(keys, hits, strict=True) if hit]
+    return _ordered([key for key, _ in hits_read], [far for _, far in hits_read])
 
 
 def _ordered(keys: list[str], distances: list[float]) -> Answer:

@@ -218,19 +218,19 @@ def extras(
         raise BadInput(f"The run has no query {query + 1}.", f"It has {len(run.queries)}.")
     own = run.queries.own_keys[query]
     vector = run.queries.vectors[query]
-    asked = run.request_of(query)
+    query_request = run.request_of(query)
     request = KnnRequest(
         run.index,
         vector_param(vector),
-        asked.field,
-        asked.k + (1 if own else 0),
+        query_request.field,
+        query_request.k + (1 if own else 0),
         ef_runtime or None,
-        asked.condition,
+        query_request.condition,
     )
-    under = Membership(client, info, asked.condition)
+    under = Membership(client, info, query_request.condition)
     answer = search.knn(client, request, info, under=under)
     hits = [(k, float(d)) for k, d in zip(answer.keys, answer.distances, strict=True) if k != own]
-    hits = hits[: asked.k]
+    hits = hits[: query_request.k]
     wanted = [(i, k, d) for i, (k, d) in enumerate(hits, 1) if k not in set(run.truth.keys[query])]
     outside = under.outside(key for _, key, _ in wanted)
     nearer = _nearer(blocks, vector, run.definition.metric, [k for _, k, _ in wanted], own)
@@ -266,6 +266,6 @@ def _nearer(
 def _point(run: Run, ef_runtime: int) -> EfPoint:
     point = run.point(ef_runtime)
     if point is None:
-        known = ", ".join(str(p.ef_runtime) for p in run.points) or "none"
-        raise BadInput(f"The run was not measured at EF {ef_runtime}.", f"It was at: {known}.")
+        measured = ", ".join(str(p.ef_runtime) for p in run.points) or "none"
+        raise BadInput(f"The run was not measured at EF {ef_runtime}.", f"It was at: {measured}.")
     return point

@@ -27,7 +27,7 @@ from memdb.vectors.membership import Membership
 from memdb.vectors.query import Template
 
 
-class Part(NamedTuple):
+class QueryPart(NamedTuple):
     """Queries of one filter and K."""
 
     rows: NDArray[np.intp]  # (n,) among all queries, ascending
@@ -35,10 +35,10 @@ class Part(NamedTuple):
     queries: Queries
 
 
-def parts(request: SweepRequest, queries: Queries) -> tuple[Part, ...]:
+def parts(request: SweepRequest, queries: Queries) -> tuple[QueryPart, ...]:
     """The queries by filter and K, in the order in which these first appear."""
     if not queries.asks:
-        return (Part(np.arange(len(queries)), request, queries),)
+        return (QueryPart(np.arange(len(queries)), request, queries),)
     rows: dict[tuple[object, ...], list[int]] = {}
     for row, ask in enumerate(queries.asks):
         rows.setdefault((ask.filter, ask.filter_params, ask.k), []).append(row)
@@ -46,7 +46,7 @@ def parts(request: SweepRequest, queries: Queries) -> tuple[Part, ...]:
     for members in rows.values():
         ask = queries.asks[members[0]]
         own = replace(request, filter=ask.filter, filter_params=ask.filter_params, k=ask.k)
-        divided.append(Part(np.array(members), own, subset(queries, members)))
+        divided.append(QueryPart(np.array(members), own, subset(queries, members)))
     return tuple(divided)
 
 
@@ -154,7 +154,7 @@ def questions(
         )
         commands |= {row: (alike.made, blob) for row, blob in zip(rows, alike.blobs, strict=True)}
     ordered = [commands[row] for row in sorted(commands)]
-    return Questions(ordered[0][0], tuple(blob for _, blob in ordered), tuple(made for made, _ in ordered))
+    return Questions(ordered[0][0], tuple(blob for _, blob in ordered), tuple(shape for shape, _ in ordered))
 
 
 def score(

@@ -67,8 +67,12 @@ def plan(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> 
             reply = client.execute("FT.PROFILE", info.name, "SEARCH", "QUERY", *command.args[2:])
         except (UnsupportedFeature, LoginFailed) as exc:  # not allowed to this user
             return _untold(filtered, f"FT.PROFILE was refused ({exc})", "FT.PROFILE")
-        made = read_profile(reply, filtered=filtered)
-        return made if params.has_ef else replace(made, words=_COMPARED if made.exact else params.without_ef)
+        read_plan = read_profile(reply, filtered=filtered)
+        return (
+            read_plan
+            if params.has_ef
+            else replace(read_plan, words=_COMPARED if read_plan.exact else params.without_ef)
+        )
     if not filtered:
         return QueryPlan("", False, _WALK, "no filter: nothing to decide")
     before = _counters(client, info)
@@ -235,18 +239,18 @@ def _vector_iterator(iterators: Reply) -> dict[str, Reply] | None:
 
 def _details(reply: Reply, iterators: Reply) -> tuple[tuple[str, str], ...]:
     """What is worth showing: RediSearch's time, batches and matches; of MemoryDB all that it sends."""
-    told: list[tuple[str, str]] = []
+    rows: list[tuple[str, str]] = []
     if iterators is not None:
         iterator = _vector_iterator(iterators) or {}
         child = replies.pairs(iterator.get("Child iterator"))
         total = _find(reply, "Total profile time")
-        told += [("total time, ms", replies.text(total))] if total is not None else []
+        rows += [("total time, ms", replies.text(total))] if total is not None else []
         for name, value in (
             ("batches", iterator.get("Batches number")),
             ("read from the filter", child.get("Counter")),
         ):
-            told += [(name, replies.text(value))] if value is not None else []
-        return tuple(told)
+            rows += [(name, replies.text(value))] if value is not None else []
+        return tuple(rows)
     parts = replies.items(reply)
     for pair in replies.items(parts[1]) if len(parts) > 1 else []:
         if (
@@ -254,5 +258,5 @@ def _details(reply: Reply, iterators: Reply) -> tuple[tuple[str, str], ...]:
             and len(pair) == 2
             and not isinstance(pair[1], list | tuple | Mapping)
         ):
-            told.append((replies.text(pair[0]), replies.text(pair[1])))
-    return tuple(told)
+            rows.append((replies.text(pair[0]), replies.text(pair[1])))
+    return tuple(rows)

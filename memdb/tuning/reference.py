@@ -33,6 +33,7 @@ class Reference:
     truth: Truth
     nearer: Nearer
     ef: int  # 0 where the index has none
+    answers: tuple[load.Answer, ...]  # of each query at it, as the engine gave them; () where more was asked
 
 
 def reference(
@@ -46,6 +47,7 @@ def reference(
     report: Report,
     pace: float | None = None,
     progress: Callable[[int], None] | None = None,
+    earlier: Reference | None = None,
 ) -> Reference:
     """Ask the queries at a high EF_RUNTIME, and compare them exactly with the sample.
 
@@ -63,6 +65,7 @@ def reference(
         report: progress; may raise Cancelled.
         pace: at most so many queries a second.
         progress: called with how many more were answered.
+        earlier: of queries that these begin with: its EF_RUNTIME is kept, and they are not asked again.
 
     Raises:
         MemDBError: the server does not answer, or the budget is spent.
@@ -71,64 +74,47 @@ def reference(
     params = info.vector_field(request.field)[1]
     ef = reference_ef(request, client.server.dialect.limits.ef_runtime) if params.has_ef else 0
     divided = own.parts(request, queries)
-    done = 0
+    answered_count = 0
 
     def answered(more: int) -> None:
-        nonlocal done
-        done += more
-        report("Reference answers", min(done, len(queries)), len(queries))
+        nonlocal answered_count
+        answered_count += more
+        report("Reference answers", min(answered_count, len(queries)), len(queries))
         if progress is not None:
             progress(more)
 
     def answers(rows: slice, ef: int) -> list[load.Answer]:
         some = own.section(queries, rows)
-        asked = own.questions(client, info, request, some, ef)
-        return [each for got in load.answers(client, asked, answered, budget_qps=pace) for each in got]
+        batch = own.questions(client, info, request, some, ef)
+        return [each for got in load.answers(client, batch, answered, budget_qps=pace) for each in got]
 
-    memberships = [
-        Membership(client, info, part.request.condition) if queries.asks else under for part in divided
-    ]
+    memberships = _memberships(client, info, queries, divided, under)
+    widest = max(part.request.k for part in divided)
     with ThreadPoolExecutor(1, "compare") as thread:
-        close = [
-            thread.submit(
-                nearest,
-                sample.without(each.outside(sample.keys)) if queries.asks else sample.blocks,
-                part.queries.vectors,
-                max(_SHOWN, 2 * part.request.k),
-                params.metric,
-                excluded=part.queries.own_keys,
-            )
-            for part, each in zip(divided, memberships, strict=True)
-        ]
-        limit = min(client.server.dialect.limits.ef_runtime, max(MOST_EF, ef))
-        widest = max(part.request.k for part in divided)
-        ef, first = settled(answers, ef, limit, min(TRIED, len(queries)), widest + any(queries.own_keys))
-        answers_of_all = [
-            *first,
-            *(answers(slice(len(first), None), ef) if len(first) < len(queries) else ()),
-        ]
+        close = thread.submit(_close, sample, queries, divided, memberships, params.metric)
+        if earlier is not None:
+            ef, first = earlier.ef, list(earlier.answers)
+        else:
+            limit = min(client.server.dialect.limits.ef_runtime, max(MOST_EF, ef))
+            ef, first = settled(answers, ef, limit, min(TRIED, len(queries)), widest + any(queries.own_keys))
+        rest = answers(slice(len(first), None), ef) if len(first) < len(queries) else []
+        answers_of_all = plain = [*first, *rest]
     if sample.left_out.zero and ef:  # a search goes wrong among them, the more so the higher the EF_RUNTIME
         low = answers(slice(None), max(widest + 1, request.ef_min))
         answers_of_all = [
             ([*dict.fromkeys([*high[0], *more[0]])], [])
             for high, more in zip(answers_of_all, low, strict=True)
         ]
+        plain = []
     report("Comparing with the sample", 0, len(queries))
     keys: list[tuple[str, ...]] = [()] * len(queries)
     distances = np.full((len(queries), widest), np.nan)
-    ks = np.full(len(queries), widest)
-    seen: list[Nearer] = []
-    for part, each, near in zip(divided, memberships, close, strict=True):
-        k = part.request.k
+    for part, each in zip(divided, memberships, strict=True):
         some = [answers_of_all[row] for row in part.rows.tolist()]
-        truth = _judged(client, info, part, some, each, widest)
-        for row, of_row in zip(part.rows.tolist(), truth.keys, strict=True):
+        of_part = _judged(client, info, part, some, each, widest)
+        for row, of_row in zip(part.rows.tolist(), of_part.keys, strict=True):
             keys[row] = of_row
-        distances[part.rows] = truth.distances
-        of_part = _nearer(near.result(), part.queries, truth, sample, k, params.metric, params.type)
-        seen.append(replace(of_part, rows=part.rows[of_part.rows]))
-        if queries.asks:
-            ks[part.rows] = max(1, min(k, matching(client, info, part.request.condition)))
+        distances[part.rows] = of_part.distances
     truth = Truth(
         tuple(keys),
         distances,
@@ -136,22 +122,98 @@ def reference(
         time.perf_counter() - began,
         notes=sample.left_out.words,
     )
-    rows = np.concatenate([each.rows for each in seen])
-    order = np.argsort(rows, kind="stable")
-    nearer = Nearer(
-        rows[order],
-        np.concatenate([each.places for each in seen])[order],
-        np.concatenate([each.documents for each in seen])[order],
-        ks if queries.asks else None,
-        shared([row[-1] for row in keys if row]),
+    nearer = _all_nearer(client, info, queries, divided, truth, sample, close.result())
+    return Reference(truth, nearer, ef, tuple(plain))
+
+
+def enlarged(
+    client: Client,
+    info: IndexInfo,
+    request: SweepRequest,
+    queries: Queries,
+    sample: Sample,
+    under: Membership,
+    reference_before: Reference,
+) -> Reference:
+    """The same reference beside a larger sample; nothing is asked again.
+
+    Raises:
+        MemDBError: the server does not answer.
+    """
+    metric = info.vector_field(request.field)[1].metric
+    divided = own.parts(request, queries)
+    close = _close(sample, queries, divided, _memberships(client, info, queries, divided, under), metric)
+    truth = replace(reference_before.truth, looked_at=len(sample.keys), notes=sample.left_out.words)
+    return replace(
+        reference_before,
+        truth=truth,
+        nearer=_all_nearer(client, info, queries, divided, truth, sample, close),
     )
-    return Reference(truth, nearer, ef)
+
+
+def _memberships(
+    client: Client, info: IndexInfo, queries: Queries, divided: Sequence[own.QueryPart], under: Membership
+) -> list[Membership]:
+    return [Membership(client, info, part.request.condition) if queries.asks else under for part in divided]
+
+
+def _close(
+    sample: Sample,
+    queries: Queries,
+    divided: Sequence[own.QueryPart],
+    memberships: Sequence[Membership],
+    metric: str,
+) -> list[Neighbours]:
+    """Of each part the sampled documents that lie nearest to its queries."""
+    return [
+        nearest(
+            sample.without(each.outside(sample.keys)) if queries.asks else sample.blocks,
+            part.queries.vectors,
+            max(_SHOWN, 2 * part.request.k),
+            metric,
+            excluded=part.queries.own_keys,
+        )
+        for part, each in zip(divided, memberships, strict=True)
+    ]
+
+
+def _all_nearer(
+    client: Client,
+    info: IndexInfo,
+    queries: Queries,
+    divided: Sequence[own.QueryPart],
+    truth: Truth,
+    sample: Sample,
+    close: Sequence[Neighbours],
+) -> Nearer:
+    """What the sample shows that the reference misses, of all parts."""
+    ks = np.full(len(queries), truth.distances.shape[1])
+    by_part: list[Nearer] = []
+    for part, near in zip(divided, close, strict=True):
+        k, params = part.request.k, info.vector_field(part.request.field)[1]
+        rows = part.rows.tolist()
+        of_part = replace(
+            truth, keys=tuple(truth.keys[row] for row in rows), distances=truth.distances[part.rows]
+        )
+        of_this_part = _nearer(near, part.queries, of_part, sample, k, params.metric, params.type)
+        by_part.append(replace(of_this_part, rows=part.rows[of_this_part.rows]))
+        if queries.asks:
+            ks[part.rows] = max(1, min(k, matching(client, info, part.request.condition)))
+    rows = np.concatenate([each.rows for each in by_part])
+    order = np.argsort(rows, kind="stable")
+    return Nearer(
+        rows[order],
+        np.concatenate([each.places for each in by_part])[order],
+        np.concatenate([each.documents for each in by_part])[order],
+        ks if queries.asks else None,
+        shared([row[-1] for row in truth.keys if row]),
+    )
 
 
 def _judged(
     client: Client,
     info: IndexInfo,
-    part: own.Part,
+    part: own.QueryPart,
     answers: Sequence[load.Answer],
     under: Membership,
     width: int,
@@ -209,8 +271,8 @@ def _nearer(
             if key in own:
                 continue
             vectors = np.stack([sample.blocks[b].vectors[i] for b, i in at[key]])
-            asked = np.repeat(queries.vectors[row : row + 1].astype(np.float64), len(vectors), axis=0)
-            unsure = float(distance.uncertainty(asked, vectors, metric, type_).max())
+            repeated = np.repeat(queries.vectors[row : row + 1].astype(np.float64), len(vectors), axis=0)
+            unsure = float(distance.uncertainty(repeated, vectors, metric, type_).max())
             if length < last - unsure:
                 rows.append(row)
                 before.append(min(k - 1, int((have <= length + unsure).sum())))

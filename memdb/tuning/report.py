@@ -22,7 +22,7 @@ from memdb.tuning.by_shard import ShardRecall, by_shard
 from memdb.tuning.by_shard import words as shard_words
 from memdb.tuning.drawing import RIGHT, STYLE, WIDTH, Plot, escaped
 from memdb.tuning.plan import QueryPlan
-from memdb.tuning.run import CONCURRENCY, AsAsked, Goal, Run
+from memdb.tuning.run import CONCURRENCY, USUAL, AsAsked, Goal, Run
 from memdb.tuning.source import COUNT, Documents, File, Unseen
 from memdb.tuning.spread import BOUND, needs, spread, two_stage
 from memdb.tuning.store import no_nan, to_dict
@@ -72,7 +72,7 @@ def curve_frame(run: Run, bound: float = BOUND) -> pd.DataFrame:
 def each_query(run: Run, bound: float = BOUND) -> dict[str, Any]:
     """How recall differs between the queries, as JSON takes it; see `memdb.tuning.spread`."""
     needed, twice = needs(run), two_stage(run)
-    told: dict[str, Any] = no_nan(
+    columns: dict[str, Any] = no_nan(
         {
             "of": "the reference" if run.sampled is not None else "the exact answer",
             "spread": [asdict(spread(run, p, bound)) for p in run.points],
@@ -81,16 +81,16 @@ def each_query(run: Run, bound: float = BOUND) -> dict[str, Any]:
             "sentences": list(sentences(run)),
         }
     )
-    return told
+    return columns
 
 
 def sentences(run: Run) -> tuple[str, ...]:
     """What the EF each query needs and asking twice come to."""
     needed, twice = needs(run), two_stage(run)
-    said = (*(needed.words if needed else ()), *((twice.words,) if twice else ()))
-    if said and run.sampled is not None:
-        said = (*said, "All of this is against the reference, of which the sample shows what it misses.")
-    return said
+    added = (*(needed.words if needed else ()), *((twice.words,) if twice else ()))
+    if added and run.sampled is not None:
+        added = (*added, "All of this is against the reference, of which the sample shows what it misses.")
+    return added
 
 
 def shards_frame(run: Run) -> pd.DataFrame:
@@ -135,8 +135,8 @@ def worst_frame(worst: Sequence[misses.Miss]) -> pd.DataFrame:
 
 def about(run: Run) -> dict[str, object]:
     """What made a run: goes into every exported file."""
-    kept = to_dict(run)
-    return {name: value for name, value in kept.items() if name != "points"}
+    facts = to_dict(run)
+    return {name: value for name, value in facts.items() if name != "points"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +159,10 @@ def command_line(run: Run) -> Repeat:
     words += ["--k", str(request.k)]
     words += ["--field", request.field] if request.field else []
     words += ["--filter", request.filter] if request.filter not in ("", "*") else []
-    asked, limits = _queries_words(run)
-    words += [*asked, "--ef-min", str(request.ef_min), "--ef-max", str(request.ef_max)]
-    words += ["--sample", str(request.sample)] if request.sample is not None else []
+    queries_words, limits = _queries_words(run)
+    words += [*queries_words, "--ef-min", str(request.ef_min), "--ef-max", str(request.ef_max)]
+    if request.sample is not None:
+        words += ["--sample", "usual" if request.sample == USUAL else str(request.sample)]
     if request.budget_qps is not None:
         words += ["--budget", f"{request.budget_qps:g}"]
     elif request.concurrency != (CONCURRENCY,):
@@ -200,7 +201,7 @@ def html_report(
     except BadInput:  # nothing was measured yet
         ef, worst = 0, ()
     verdict = run.recommendation
-    said = plan.words if plan is not None else ""  # told once, beside where it was read
+    plan_words = plan.words if plan is not None else ""  # told once, beside where it was read
     mark = "" if verdict is None else ("met" if verdict.met else "missed")
     where = f"{escaped(run.started)} · {escaped(run.target)} · {escaped(run.engine)}"
     body = [f"<h1>{escaped(title)}</h1>", f"<p class=quiet>{where}</p>"]
@@ -212,13 +213,15 @@ def html_report(
         )
     if verdict is not None:
         body.append(f'<p class="verdict {mark}">{escaped(verdict.sentence)}</p>')
-        body.append("".join(f"<p>{escaped(reason)}</p>" for reason in verdict.reasons if reason != said))
+        body.append(
+            "".join(f"<p>{escaped(reason)}</p>" for reason in verdict.reasons if reason != plan_words)
+        )
     if run.sampled is not None:
         body.append(f"<p class=note>Recall here is {escaped(run.sampled.words)} of the documents.</p>")
-    body += [f"<p class=note>{escaped(note)}</p>" for note in run.notes if note != said]
+    body += [f"<p class=note>{escaped(note)}</p>" for note in run.notes if note != plan_words]
     if plan is not None:
-        told = f"{escaped(plan.words)} <span class=quiet>({escaped(plan.source)})</span>"
-        body.append(f"<p><b>How the engine ran it:</b> {told}</p>")
+        plan_html = f"{escaped(plan.words)} <span class=quiet>({escaped(plan.source)})</span>"
+        body.append(f"<p><b>How the engine ran it:</b> {plan_html}</p>")
     best = verdict.ef_runtime if verdict is not None else None
     if run.points:
         level = goal.value if goal.kind == "recall" else None
@@ -228,16 +231,16 @@ def html_report(
             body.append("<h2>Latency of one call</h2>" + _latency_svg(run, limit, best))
         body.append("<h2>The curve</h2>" + _curve_table(run, best))
     if run.shards and run.points:
-        shown = best if best is not None else ef
-        by = by_shard(run, shown)
-        body.append(f"<h2>By shard at EF {shown}</h2><p>{escaped(shard_words(run, shown))}</p>")
-        body.append(_shards_table(by))
+        ef_shown = best if best is not None else ef
+        shards = by_shard(run, ef_shown)
+        body.append(f"<h2>By shard at EF {ef_shown}</h2><p>{escaped(shard_words(run, ef_shown))}</p>")
+        body.append(_shards_table(shards))
     if said_more := sentences(run):
         body.append("<h2>From query to query</h2>" + _spread_table(run))
         body += [f"<p>{escaped(sentence)}</p>" for sentence in said_more]
     if run.as_asked is not None:
-        told = escaped(run.as_asked.words)
-        body.append(f"<h2>As the application asks</h2><p>{told}</p>" + _asked_table(run.as_asked))
+        plan_html = escaped(run.as_asked.words)
+        body.append(f"<h2>As the application asks</h2><p>{plan_html}</p>" + _asked_table(run.as_asked))
     if worst:
         body.append(f"<h2>Worst queries at EF {ef}</h2>" + _worst_table(worst))
     body.append("<h2>What was measured</h2>" + _settings(run))
@@ -297,14 +300,14 @@ def _curve_table(run: Run, best: int | None) -> str:
         "short",
     )
     rows = []
-    for p in run.points:
+    for point in run.points:
         cells = [
-            str(p.ef_runtime or run.definition.algorithm),
-            *(f"{v:.4f}" for v in (p.recall, p.low, p.high)),
+            str(point.ef_runtime or run.definition.algorithm),
+            *(f"{v:.4f}" for v in (point.recall, point.low, point.high)),
         ]
-        cells += [_number(v, ".2f") for v in (p.p50_ms, p.p95_ms, p.p99_ms)]
-        cells += [_number(p.qps, ",.0f"), f"{p.short:,}"]
-        rows.append((cells, p.ef_runtime == best))
+        cells += [_number(v, ".2f") for v in (point.p50_ms, point.p95_ms, point.p99_ms)]
+        cells += [_number(point.qps, ",.0f"), f"{point.short:,}"]
+        rows.append((cells, point.ef_runtime == best))
     return _table(heads, rows)
 
 
@@ -318,11 +321,15 @@ def _spread_table(run: Run) -> str:
         "where missed ×",
     )
     rows = []
-    for p in run.points:
-        made = spread(run, p)
-        cells = [str(p.ef_runtime or run.definition.algorithm)]
-        cells += [f"{share:.1%}" for share in (made.reach_bound.mean, made.perfect.mean)]
-        cells += [f"{made.worst:.3f}", _number(made.distance_ratio, ".4f"), _number(made.missed_ratio, ".4f")]
+    for point in run.points:
+        measured = spread(run, point)
+        cells = [str(point.ef_runtime or run.definition.algorithm)]
+        cells += [f"{share:.1%}" for share in (measured.reach_bound.mean, measured.perfect.mean)]
+        cells += [
+            f"{measured.worst:.3f}",
+            _number(measured.distance_ratio, ".4f"),
+            _number(measured.missed_ratio, ".4f"),
+        ]
         rows.append((cells, False))
     return _table(heads, rows)
 
@@ -343,7 +350,7 @@ def _shards_table(rows: Sequence[ShardRecall]) -> str:
     return _table(heads, cells)
 
 
-def _asked_table(told: AsAsked) -> str:
+def _asked_table(as_asked: AsAsked) -> str:
     heads = ("filter", "K", "EF_RUNTIME", "queries")
     cells = [
         (
@@ -355,7 +362,7 @@ def _asked_table(told: AsAsked) -> str:
             ],
             False,
         )
-        for each in told.settings
+        for each in as_asked.settings
     ]
     return _table(heads, cells)
 

@@ -22,6 +22,7 @@ Ranks = NDArray[np.int16]
 Counts = NDArray[np.int16]
 GoalKind = Literal["recall", "p99_ms"]
 _MADE = Unseen()
+USUAL = -1  # of `SweepRequest.sample`
 CONCURRENCY = 8  # clients at once, where nobody says otherwise
 
 
@@ -60,8 +61,9 @@ class SweepRequest:
     concurrency: tuple[int, ...] = (CONCURRENCY,)  # clients at once, for the throughput; () measures none
     source: Source = _MADE  # of the queries
     budget_qps: float | None = None  # at most so many queries a second; then no throughput is measured
-    # Documents that recall is estimated from. 0: none, all are read. None: all, or as many as are usual where
-    # all are more than the target's budget allows.
+    # Documents that recall is estimated from. 0: none, all are read. USUAL: as many as are usual, and more
+    # where these leave open which setting meets a recall. None: all, or USUAL where all are more than the
+    # target's budget allows.
     sample: int | None = None
 
     @property
@@ -159,8 +161,8 @@ class Sampled:
     def reference_words(self) -> str:
         """What is known of the reference, in one sentence."""
         at = f" at EF_RUNTIME {self.reference_ef:,}" if self.reference_ef else ""
-        of = f"Recall is {self.words} of {self.documents:,} documents."
-        start = f"{of} The reference, the index's own answer{at},"
+        beginning = f"Recall is {self.words} of {self.documents:,} documents."
+        start = f"{beginning} The reference, the index's own answer{at},"
         missed = self.missed
         if not self.shown:
             return f"{start} misses none that the sample shows: at most {missed.high:.4f} of the neighbours."
@@ -289,23 +291,23 @@ class AsAsked:
     def words(self) -> str:
         """What the application gets, and how its queries differ from documents, in sentences."""
         own = "" if self.all_settings == 1 else f" ({self.all_settings:,} different)"
-        told = (
+        sentence = (
             f"With its own settings{own} the application gets a recall of {self.recall:.3f} "
             f"({self.low:.3f} to "
             f"{self.high:.3f}); random documents asked the same way get {self.documents_recall:.3f} "
             f"({self.documents_low:.3f} to {self.documents_high:.3f})."
         )
         if self.estimated:
-            told += f" Both are {self.estimated}."
+            sentence += f" Both are {self.estimated}."
         middle = len(self.nearest) // 2
         if len(self.nearest) and len(self.documents_nearest):
             ours, theirs = self.nearest[middle], self.documents_nearest[middle]
-            of = ", by the reference" if self.estimated else ""
-            told += (
+            reference_note = ", by the reference" if self.estimated else ""
+            sentence += (
                 f" Half of its queries have a document within {ours:.4g}; half of the documents one "
-                f"within {theirs:.4g}{of}."
+                f"within {theirs:.4g}{reference_note}."
             )
-        return told
+        return sentence
 
 
 @dataclass(frozen=True, slots=True)

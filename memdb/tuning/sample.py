@@ -21,16 +21,16 @@ import numpy as np
 from memdb import array_files, files
 from memdb.cluster import replies
 from memdb.cluster.client import Client
-from memdb.display import percent
+from memdb.display import counted, percent
 from memdb.errors import BadInput, BudgetSpent, DamagedFile, NotAllowed, NotKept
 from memdb.jobs import Report, silent
 from memdb.tuning import source, vectors
 from memdb.tuning.decide import POINTS
 from memdb.tuning.packing import packed, unpacked
-from memdb.tuning.run import Run, SweepRequest
+from memdb.tuning.run import USUAL, Run, SweepRequest
 from memdb.tuning.source import COUNT
 from memdb.vectors import chance, read
-from memdb.vectors.evidence import Drawing, Evidence, Kept, from_arrays, holds
+from memdb.vectors.evidence import Drawing, Evidence, KeptAnswers, from_arrays, holds
 from memdb.vectors.filters import EVERYTHING, Condition, render
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.membership import Membership
@@ -43,6 +43,7 @@ Way = Literal["listed", "drawn"]
 SHARE = 0.02  # of the documents, where nobody says otherwise: within FEWEST and MOST
 FEWEST, MOST = 20_000, 200_000
 LEAST = 100  # below, nothing can be said of the rest
+GROWTH = 4  # times a sample that leaves open which setting meets a recall, up to MOST
 KEPT_FILES = 8
 KEPT_BYTES = 2 * 2**30
 KEPT_MEMORY = 256 * 2**20
@@ -130,11 +131,12 @@ def sampled(
     """
     if count < LEAST:
         raise BadInput(
-            f"A sample of {count:,} documents says nothing about the rest.", f"Take at least {LEAST:,}."
+            f"A sample of {counted(count, 'document')} says nothing about the rest.",
+            f"Take at least {LEAST:,}.",
         )
-    known = _known(client, info, field, count, seed, condition, home)
-    if known is not None:
-        return known.first(count)
+    stored = _known(client, info, field, count, seed, condition, home)
+    if stored is not None:
+        return stored.first(count)
     documents = matching(client, info, condition)
     if not documents:
         raise nothing(info, render(condition, client.server.dialect, info).query)
@@ -185,12 +187,12 @@ def chosen(
     if request.sample == 0:
         return None
     documents = matching(client, info, request.condition)
-    if request.sample is None:
-        if not too_many(client, documents, request, queries):
+    if request.sample in (None, USUAL):
+        if request.sample is None and not too_many(client, documents, request, queries):
             return None
         count = within(client, documents, request, queries)
     else:
-        count = request.sample
+        count = request.sample or 0
     if documents and LEAST <= count >= documents:
         return None
     return sampled(
@@ -206,10 +208,41 @@ def chosen(
     )
 
 
+def larger(
+    client: Client,
+    info: IndexInfo,
+    request: SweepRequest,
+    sample: Sample,
+    *,
+    home: Path | None = None,
+    report: Report = silent,
+) -> Sample | None:
+    """GROWTH times as many documents, beginning with these; None where no more are there or affordable.
+
+    Args:
+        client: where the index is.
+        info: the index.
+        request: of the sweep.
+        sample: what was read so far.
+        home: MEMDB_HOME.
+        report: progress.
+
+    Raises:
+        MemDBError: the server does not answer.
+    """
+    have = len(sample.keys)
+    count = min(GROWTH * have, sample.documents, max(MOST, have))
+    if count <= have or sample.way != "listed" or not lists(client, sample.documents, count):
+        return None
+    condition = request.condition
+    enlarged = sampled(client, info, request.field, count, sample.seed, condition, home=home, report=report)
+    return enlarged if len(enlarged.keys) > have else None
+
+
 def too_many(client: Client, documents: int, request: SweepRequest, queries: int = COUNT) -> bool:
     """Whether reading all documents takes more keys than the target's budget leaves beside the queries."""
-    left = client.keys_left
-    return left is not None and documents > left - _by_queries(client, request, queries)
+    room = client.keys_left
+    return room is not None and documents > room - _by_queries(client, request, queries)
 
 
 def within(client: Client, documents: int, request: SweepRequest, queries: int = COUNT) -> int:
@@ -218,14 +251,14 @@ def within(client: Client, documents: int, request: SweepRequest, queries: int =
     Raises:
         BudgetSpent: it allows too few.
     """
-    count, left = usual(documents), client.keys_left
-    if left is None:
+    count, room = usual(documents), client.keys_left
+    if room is None:
         return count
     # A third of what is left beside the queries: keys that are drawn count, and those that are read.
-    most = (left - _by_queries(client, request, queries)) // 3
+    most = (room - _by_queries(client, request, queries)) // 3
     if most < LEAST:
         raise BudgetSpent(
-            f"The budget of {left:,} keys is spent by the queries alone: to make and ask {queries:,} of them "
+            f"The budget of {room:,} keys is spent by the queries alone: to make and ask {queries:,} of them "
             f"brings about {_by_queries(client, request, queries):,}.",
             "Ask fewer queries, or raise the budget in the sidebar or the settings file.",
         )
@@ -241,8 +274,8 @@ def _by_queries(client: Client, request: SweepRequest, queries: int) -> int:
 
 def lists(client: Client, documents: int, count: int, reserve: int = 0) -> bool:
     """Whether the budget lets all keys be listed, and the vectors of the sample be read after."""
-    left = client.keys_left
-    return left is None or documents + min(count, documents) + reserve <= left
+    keys_left = client.keys_left
+    return keys_left is None or documents + min(count, documents) + reserve <= keys_left
 
 
 def still(client: Client, info: IndexInfo, run: Run, home: Path) -> bool | None:
@@ -262,8 +295,8 @@ def still(client: Client, info: IndexInfo, run: Run, home: Path) -> bool | None:
     request, drawn = run.request, run.sampled
     if drawn is None:
         return None
-    kept = _kept(_file(home, _name(client, info, request.field, drawn.seed, request.condition)))
-    return None if kept is None else holds(client, info, request.field, request.condition, kept[1])
+    stored = _kept(_file(home, _name(client, info, request.field, drawn.seed, request.condition)))
+    return None if stored is None else holds(client, info, request.field, request.condition, stored[1])
 
 
 def forget() -> None:
@@ -313,8 +346,8 @@ def every_key(
     # Under several prefixes a scan brings some keys twice; it passes over all keys of the database.
     if everything and not info.rules.filter and len(info.prefixes) == 1:
         keys = replies.integer(client.execute("DBSIZE"))
-        left = client.keys_left
-        if keys <= 2 * info.documents and (left is None or keys + size <= left):
+        keys_left = client.keys_left
+        if keys <= 2 * info.documents and (keys_left is None or keys + size <= keys_left):
             yield from read.scanned(client, info, size)
             return
     for listed in read.matching_keys(client, info, condition, min(size, read.KEYS_A_BATCH)):
@@ -336,8 +369,8 @@ def _drawn(
     drawn = 0
     while len(chosen) < count and drawn < _TURNS * max(count, DRAWN_AT_ONCE):
         times = min(DRAWN_AT_ONCE, 2 * (count - len(chosen)))
-        if (left := client.keys_left) is not None:  # the rest is for reading what was chosen
-            times = max(1, min(times, (left - count) // 2))
+        if (keys_left := client.keys_left) is not None:  # the rest is for reading what was chosen
+            times = max(1, min(times, (keys_left - count) // 2))
         drawn += times
         fresh: dict[str, None] = {}
         for node, share in nodes:
@@ -374,7 +407,7 @@ def _bytes(sample: Sample) -> int:
     return sum(block.vectors.nbytes for block in sample.blocks) + 80 * len(sample.keys)
 
 
-_in_memory: Kept[Sample] = Kept(8, KEPT_MEMORY, _bytes)
+_in_memory: KeptAnswers[Sample] = KeptAnswers(8, KEPT_MEMORY, _bytes)
 
 
 def _name(client: Client, info: IndexInfo, field: str, seed: int, condition: Condition | str) -> str:
@@ -394,10 +427,10 @@ def _known(
     if home is None:
         sample = _in_memory.get(name, client, info, field, condition)
     else:
-        kept = _kept(file := _file(home, name))
-        if kept is None:
+        stored = _kept(file := _file(home, name))
+        if stored is None:
             return None
-        sample, evidence = kept
+        sample, evidence = stored
         if not holds(client, info, field, condition, evidence):
             file.unlink(missing_ok=True)
             return None
@@ -436,11 +469,11 @@ def _keep(file: Path, sample: Sample, evidence: Evidence) -> None:
         any(block.several for block in sample.blocks),
         sample.way == "listed",
     )
-    held = [block.vectors for block in sample.blocks if block.keys]
-    if not held:
+    blocks = [block.vectors for block in sample.blocks if block.keys]
+    if not blocks:
         return
     arrays: dict[str, Any] = {
-        "vectors": np.concatenate(held),
+        "vectors": np.concatenate(blocks),
         "about": np.array(about, np.int64),
         **packed("drawn", sample.keys),
         **packed("rows", [key for block in sample.blocks for key in block.keys]),

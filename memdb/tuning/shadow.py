@@ -73,7 +73,7 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ShadowCheck:
     """Whether shadow indexes can be built here. Sizes in bytes; the need is an estimate."""
 
     names: tuple[str, ...]
@@ -238,7 +238,7 @@ def estimate_bytes(base: IndexInfo, field: str, variant: Variant) -> int:
     return round(vectors * each + rest)
 
 
-def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, ...]) -> Check:
+def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, ...]) -> ShadowCheck:
     """Headroom, the engine's limits and permission, before anything is built. Three round trips.
 
     Raises:
@@ -258,7 +258,7 @@ def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, 
     there = index_names(client)
     new = [variant for variant, name in zip(variants, names, strict=True) if name not in there]
     need = sum(estimate_bytes(base, field, variant) for variant in new)
-    known = room(client, _shares(base))
+    space = room(client, _shares(base))
     refusals: list[str] = []
     warnings: list[str] = []
     if not client.target.writable:
@@ -270,16 +270,16 @@ def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, 
             f"{title} takes {limits.indexes} indexes; {len(there)} exist and {len(new)} would be added. "
             "Drop one first."
         )
-    if known.left is not None:
-        if need > known.left * (1 - HEADROOM_SHARE):
-            where = f", for the fullest shard is {known.fullest}" if known.fullest else ""
+    if space.left is not None:
+        if need > space.left * (1 - HEADROOM_SHARE):
+            where = f", for the fullest shard is {space.fullest}" if space.fullest else ""
             refusals.append(
-                f"About {bytes_text(need)} are needed and {bytes_text(max(0, known.left))} are free{where}; "
+                f"About {bytes_text(need)} are needed and {bytes_text(max(0, space.left))} are free{where}; "
                 f"{HEADROOM_SHARE:.0%} of that stay free for writes. Compare fewer indexes, or a smaller M."
             )
-        if not known.limited:
+        if not space.limited:
             warnings.append(
-                f"No maxmemory is set: the {bytes_text(known.most)} of its machine are taken as the limit."
+                f"No maxmemory is set: the {bytes_text(space.most)} of its machine are taken as the limit."
             )
     else:
         warnings.append(
@@ -295,12 +295,12 @@ def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, 
             "shadow that finds other documents by them is dropped again."
         )
     warnings += [f"{name} exists already and is used as it is." for name in names if name in there]
-    return Check(
+    return ShadowCheck(
         names,
         tuple(n for n in names if n not in there),
         need,
-        known.used or 0,
-        known.most if known.used is not None else None,
+        space.used or 0,
+        space.most if space.used is not None else None,
         len(there),
         limits.indexes,
         tuple(refusals),
@@ -310,9 +310,11 @@ def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, 
 
 def _shares(base: IndexInfo) -> dict[str, float] | None:
     """How the documents of an index lie on its shards; None where it has one, or holds nothing."""
-    told = {shard.node.address: shard.info.documents for shard in base.shards if shard.info is not None}
-    whole = sum(told.values())
-    return {address: number / whole for address, number in told.items()} if whole else None
+    documents_of = {
+        shard.node.address: shard.info.documents for shard in base.shards if shard.info is not None
+    }
+    whole = sum(documents_of.values())
+    return {address: number / whole for address, number in documents_of.items()} if whole else None
 
 
 def build(client: Client, base: IndexInfo, field: str, variant: Variant, *, report: Report = silent) -> Built:
@@ -359,18 +361,20 @@ def difference(client: Client, base: IndexInfo, shadow: IndexInfo) -> str:
         if attempt:
             time.sleep(_LOOK_EVERY_S)
         if by_key:
-            now = np.setxor1d(_keys(client, base), _keys(client, shadow))
-            differing = now if differing is None else np.intersect1d(differing, now)
+            differing_now = np.setxor1d(_keys(client, base), _keys(client, shadow))
+            differing = differing_now if differing is None else np.intersect1d(differing, differing_now)
             if not len(differing):
                 break
         elif index_info(client, base.name).documents == index_info(client, shadow.name).documents:
             break
     else:
         first, second = index_info(client, base.name), index_info(client, shadow.name)
-        told = f"the original holds {first.documents:,} documents and the shadow {second.documents:,}"
+        difference_words = (
+            f"the original holds {first.documents:,} documents and the shadow {second.documents:,}"
+        )
         if differing is not None and first.documents == second.documents:
-            told = f"{len(differing):,} of {first.documents:,} documents are in one of them only"
-        return f"{told}, under the options that FT.INFO tells ({_why(base)})."
+            difference_words = f"{len(differing):,} of {first.documents:,} documents are in one of them only"
+        return f"{difference_words}, under the options that FT.INFO tells ({_why(base)})."
     for field in base.of_kind("TAG"):
         if not field.no_index and (differs := _values_differ(client, base, shadow, field.name)):
             return differs
@@ -398,10 +402,10 @@ def _keys(client: Client, info: IndexInfo) -> Hashes:
 
 def _values_differ(client: Client, base: IndexInfo, shadow: IndexInfo, field: str) -> str:
     try:
-        known = search.tag_values(client, base, field, limit=_VALUES_COMPARED)
+        values = search.tag_values(client, base, field, limit=_VALUES_COMPARED)
     except UnsupportedFeature:
         return ""
-    for item in known:
+    for item in values:
         condition = Tag(field, (item.value,))
         for attempt in range(_COMPARISONS):
             if attempt:

@@ -76,8 +76,8 @@ def sliced(
     if by_size:
         names.sort(key=lambda name: (name == MISSING, -sizes[name], name))
         if len(names) > SLICES:
-            kept = set(names[: SLICES - 1])
-            groups = [{name if name in kept else OTHERS for name in group} for group in groups]
+            largest = set(names[: SLICES - 1])
+            groups = [{name if name in largest else OTHERS for name in group} for group in groups]
             names = [*names[: SLICES - 1], OTHERS]
     slices = []
     for name in names:
@@ -99,7 +99,7 @@ def field_values(client: Client, info: IndexInfo, field: str, keys: Sequence[str
 
 def tag_labels(values: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     """The groups of each document: one for each value that it holds, as `tags.held` gives them."""
-    return [tuple(held) or (MISSING,) for held in values]
+    return [tuple(tags) or (MISSING,) for tags in values]
 
 
 def number_labels(values: Sequence[str], bins: int = BINS) -> list[str]:
@@ -108,10 +108,10 @@ def number_labels(values: Sequence[str], bins: int = BINS) -> list[str]:
     Equal numbers are never split, so heavily repeated ones give fewer ranges.
     """
     numbers = np.array([replies.number(value) for value in values], dtype=np.float64)
-    known = np.isfinite(numbers)
-    if not known.any():
+    finite = np.isfinite(numbers)
+    if not finite.any():
         return [MISSING if math.isnan(number) else f"{number:g}" for number in numbers.tolist()]
-    ordered = np.sort(numbers[known])
+    ordered = np.sort(numbers[finite])
     # Ranges begin at numbers that occur; behind a number that fills a whole range the next begins.
     starts = [float(ordered[0])]
     for i in range(1, bins):
@@ -130,7 +130,7 @@ def number_labels(values: Sequence[str], bins: int = BINS) -> list[str]:
     others = [MISSING if math.isnan(number) else f"{number:g}" for number in numbers.tolist()]  # inf, -inf
     return [
         names[place] if ok else other
-        for place, ok, other in zip(places.tolist(), known.tolist(), others, strict=True)
+        for place, ok, other in zip(places.tolist(), finite.tolist(), others, strict=True)
     ]
 
 

@@ -141,15 +141,15 @@ def to_dict(source: Source) -> dict[str, Any]:
     return {"kind": kind, **{name: value for name, value in asdict(source).items() if name != "content"}}
 
 
-def from_dict(kept: dict[str, Any]) -> Source:
+def from_dict(stored: dict[str, Any]) -> Source:
     """What `to_dict` made.
 
     Raises:
         KeyError, TypeError, ValidationError: it is none.
     """
-    values = {name: value for name, value in kept.items() if name != "kind"}
-    if kept["kind"] == "repeated":
+    values = {name: value for name, value in stored.items() if name != "kind"}
+    if stored["kind"] == "repeated":
         of = values["of"]
         return Repeated(files.typed(values["run_id"], str), from_dict(of) if of else None)
-    source: Source = files.typed(values, _KINDS[kept["kind"]])
+    source: Source = files.typed(values, _KINDS[stored["kind"]])
     return source

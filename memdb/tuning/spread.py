@@ -64,15 +64,15 @@ class Needs:
                 parts.append(f"some need {last}")
         if self.never:
             parts.append(f"{percent(self.never / total)} do not even at {self.efs[-1]}")
-        told = [f"{'; '.join(parts)}."]
+        sentences = [f"{'; '.join(parts)}."]
         if self.fixed_ef is not None and self.fixed_ms > 0:
             saved = max(0.0, round(1 - self.oracle_ms / self.fixed_ms, 4))  # less is rounding of the sums
-            told.append(
+            sentences.append(
                 f"With the smallest that each query needs, a call takes {self.oracle_ms:.2f} ms. "
                 f"EF_RUNTIME {self.fixed_ef} for all takes {self.fixed_ms:.2f} ms: at most "
                 f"{percent(saved)} could be saved."
             )
-        return tuple(told)
+        return tuple(sentences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +125,15 @@ def spread(run: Run, point: EfPoint, bound: float = BOUND) -> Spread:
     perfect = int((recalls >= 1 - _ROUNDING).sum())
     tenth = np.sort(recalls)[: max(1, math.ceil(WORST * count))]
     ratios = distance_ratios(run, point)
-    known = np.isfinite(ratios)
-    misses = known & (recalls < 1 - _ROUNDING)
+    finite = np.isfinite(ratios)
+    misses = finite & (recalls < 1 - _ROUNDING)
     return Spread(
         point.ef_runtime,
         bound,
         intervals.share(reach, count, confidence),
         intervals.share(perfect, count, confidence),
         float(tenth.mean()) if count else math.nan,
-        float(ratios[known].mean()) if known.any() else math.nan,
+        float(ratios[finite].mean()) if finite.any() else math.nan,
         float(ratios[misses].mean()) if misses.any() else math.nan,
     )
 
@@ -154,8 +154,8 @@ def distance_ratios(run: Run, point: EfPoint) -> Doubles:
     if run.definition.metric == "L2":
         came, exact = np.sqrt(came), np.sqrt(exact)
     sums, nearest = came.sum(axis=1), exact.sum(axis=1)
-    known = nearest > 0
-    ratios[known] = np.maximum(1.0, sums[known] / nearest[known])
+    positive = nearest > 0
+    ratios[positive] = np.maximum(1.0, sums[positive] / nearest[positive])
     return ratios
 
 
@@ -201,7 +201,7 @@ def two_stage(run: Run) -> TwoStage | None:
     times = _times(points)
     if not np.isfinite(times).all():
         return None
-    chosen, told = np.arange(0, count, 2), np.arange(1, count, 2)
+    chosen, tested = np.arange(0, count, 2), np.arange(1, count, 2)
     goal = float(fixed.recalls[chosen].astype(np.float64).mean())
     best: tuple[float, int, int, str, float] | None = None
     for low, first in enumerate(points[:-1]):
@@ -220,9 +220,9 @@ def two_stage(run: Run) -> TwoStage | None:
         return None
     _, low, high, sign, limit = best
     values = dict(_signs(points[low]))[sign]
-    again = values[told] >= limit
-    recalls = np.where(again, points[high].recalls[told], points[low].recalls[told]).astype(np.float64)
-    fixed_recalls = fixed.recalls[told].astype(np.float64)
+    again = values[tested] >= limit
+    recalls = np.where(again, points[high].recalls[tested], points[low].recalls[tested]).astype(np.float64)
+    fixed_recalls = fixed.recalls[tested].astype(np.float64)
     return TwoStage(
         points[low].ef_runtime,
         points[high].ef_runtime,
@@ -235,7 +235,7 @@ def two_stage(run: Run) -> TwoStage | None:
         float(fixed_recalls.mean()),
         float(times[points.index(fixed)]),
         intervals.paired(recalls, fixed_recalls, run.request.goal.confidence),
-        len(told),
+        len(tested),
     )
 
 

@@ -72,7 +72,7 @@ _ARRAYS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedRun:
     """A saved run in a list, read without its arrays."""
 
     id: str
@@ -203,9 +203,9 @@ def changed(home: Path) -> int:
     return _SHELF.changed(home)
 
 
-def listed(home: Path) -> tuple[Listed, ...]:
+def listed(home: Path) -> tuple[ListedRun, ...]:
     """All saved runs, newest first. Damaged ones are set aside and told; those of other versions left out."""
-    entries: list[Listed] = []
+    entries: list[ListedRun] = []
     for path in sorted((home / "runs").glob("*.json"), reverse=True):
         with contextlib.suppress(DamagedFile):
             about: dict[str, Any] | None = files.document(path, dict[str, Any])
@@ -231,11 +231,11 @@ def prune(home: Path, keep: int = KEPT_RUNS, keep_bytes: int = KEPT_BYTES) -> tu
     return _SHELF.prune(home, listed(home), keep, keep_bytes)
 
 
-def _listed(about: dict[str, Any], size_bytes: int) -> Listed:
+def _listed(about: dict[str, Any], size_bytes: int) -> ListedRun:
     request = _request(about["request"])
     of_request = {"k": request.k, "filter": request.filter, "goal": request.goal}
     return _made(
-        Listed,
+        ListedRun,
         about,
         queries=files.typed(about["queries"]["count"], int),
         recommendation=_recommendation(about["recommendation"]),
@@ -257,14 +257,14 @@ def _run(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Run:
     if not count == len(own) == len(rows) or any(len(row) > distances.shape[1] for row in rows):
         raise ValueError("keys and distances do not belong together")
     points = []
-    for i, kept in enumerate(about["points"]):
+    for i, shard_facts in enumerate(about["points"]):
         measured = {of_point: _array(arrays, name, i) for of_point, name in _ARRAYS.items()}
         _check(measured["outside"], count)
         _check(measured["recalls"], count)
         _check(measured["ranks"], count, measured["ranks"].shape[-1])
         _check(measured["hit_distances"], count, measured["hit_distances"].shape[-1])
         _check(measured["latencies_ms"], len(measured["latencies_ms"]))
-        points.append(_made(EfPoint, kept, **measured))
+        points.append(_made(EfPoint, shard_facts, **measured))
     return _made(
         Run,
         about,
@@ -272,8 +272,12 @@ def _run(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Run:
         beside=_made(Beside, about["beside"]) if about["beside"] else None,
         as_asked=_made(AsAsked, about["as_asked"]) if about.get("as_asked") else None,
         shards=tuple(
-            _made(Shard, kept, slots=tuple((int(first), int(last)) for first, last in kept["slots"]))
-            for kept in about.get("shards", ())
+            _made(
+                Shard,
+                shard_facts,
+                slots=tuple((int(first), int(last)) for first, last in shard_facts["slots"]),
+            )
+            for shard_facts in about.get("shards", ())
         ),
         recommendation=_recommendation(about["recommendation"]),
         queries=_made(
@@ -290,9 +294,9 @@ def _run(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Run:
     )
 
 
-def _asks(kept: dict[str, Any], arrays: Mapping[str, NDArray[Any]], count: int) -> tuple[Ask, ...]:
+def _asks(facts: dict[str, Any], arrays: Mapping[str, NDArray[Any]], count: int) -> tuple[Ask, ...]:
     """What each query is asked with; nothing where all are asked alike."""
-    different = [_made(Ask, ask) for ask in kept.get("asks", ())]
+    different = [_made(Ask, ask) for ask in facts.get("asks", ())]
     if not different:
         return ()
     places = arrays["asks"]
@@ -307,18 +311,18 @@ def _array(arrays: Any, name: str, point: int) -> Any:
     return arrays[f"{name}_{point}"]
 
 
-def _request(kept: dict[str, Any]) -> SweepRequest:
-    return _made(SweepRequest, kept, source=source.from_dict(kept["source"]))
+def _request(facts: dict[str, Any]) -> SweepRequest:
+    return _made(SweepRequest, facts, source=source.from_dict(facts["source"]))
 
 
-def _recommendation(kept: dict[str, Any] | None) -> Recommendation | None:
-    return None if kept is None else _made(Recommendation, kept)
+def _recommendation(facts: dict[str, Any] | None) -> Recommendation | None:
+    return None if facts is None else _made(Recommendation, facts)
 
 
-def _made(kind: type[T], kept: dict[str, Any], **others: Any) -> T:
+def _made(kind: type[T], facts: dict[str, Any], **others: Any) -> T:
     """An object from its JSON, where null stands for NaN, and from what the JSON does not hold."""
     schema, numbers = _schema(kind, frozenset(others))  # type: ignore[arg-type]  # a class is hashable
-    values = msgspec.structs.asdict(files.typed(kept, schema))
+    values = msgspec.structs.asdict(files.typed(facts, schema))
     nan = {name: math.nan for name in numbers if values[name] is None}
     return kind(**values | nan | others)
 

@@ -25,8 +25,9 @@ from memdb.tuning import decide, load, own, unseen
 from memdb.tuning.checks import checked
 from memdb.tuning.estimate import Nearer, estimates
 from memdb.tuning.plan import QueryPlan, plan
-from memdb.tuning.reference import Reference, reference
+from memdb.tuning.reference import Reference, enlarged, reference
 from memdb.tuning.run import (
+    USUAL,
     AsAsked,
     Beside,
     Definition,
@@ -39,7 +40,7 @@ from memdb.tuning.run import (
     SweepRequest,
     Truth,
 )
-from memdb.tuning.sample import Sample, chosen
+from memdb.tuning.sample import Sample, chosen, larger
 from memdb.vectors import distance, shards
 from memdb.vectors.anew import Watched
 from memdb.vectors.filters import Condition
@@ -136,7 +137,12 @@ class _State:
     queries: Queries
     truth: Truth
     points: Mapping[int, EfPoint]  # by EF_RUNTIME; rows of each follow `queries`
-    nearer: Nearer | None = None  # of a sampled run: what the reference in the place of `truth` misses
+    reference: Reference | None = None  # of a sampled run: it stands in the place of `truth`
+
+    @property
+    def nearer(self) -> Nearer | None:
+        """What the reference misses."""
+        return None if self.reference is None else self.reference.nearer
 
     def with_point(self, point: EfPoint) -> _State:
         return replace(self, points={**self.points, point.ef_runtime: point})
@@ -154,7 +160,7 @@ class _Sweep:
         home: Path | None = None,
         sample: Sample | None = None,
     ) -> None:
-        self.sample, self.reference_ef = sample, 0
+        self.sample = sample
         self.params = info.vector_field(request.field)[1]
         self.under = Membership(client, info, request.condition)
         self.client, self.info = client, info
@@ -185,8 +191,9 @@ class _Sweep:
         self.state = self._known(self.state)
         exact = self.state.truth
         if request.sample and self.sample is None:
+            size = "" if request.sample == USUAL else f" of {request.sample:,}"
             self.notes.append(
-                f"A sample of {request.sample:,} was asked for; {matching:,} documents match: all were read, "
+                f"A sample{size} was asked for; {matching:,} documents match: all were read, "
                 "and recall is measured, not estimated."
             )
         if self.sample is not None:
@@ -197,13 +204,13 @@ class _Sweep:
                     "also holds what a low one found. Delete them, or write no vector in their place."
                 )
         # Of several filters it is the widest; of a sample it is known what was left out.
-        left = 0 if queries.asks or self.sample is not None else matching - exact.looked_at
-        if left:
+        gap = 0 if queries.asks or self.sample is not None else matching - exact.looked_at
+        if gap:
             self.notes.append(
-                f"{left:,} of the documents that match could not be compared: they hold no usable vector, or "
+                f"{gap:,} of the documents that match could not be compared: they hold no usable vector, or "
                 "expired meanwhile. They are no true neighbours here."
-                if left > 0
-                else f"{-left:,} documents more matched when the vectors were read than shortly before."
+                if gap > 0
+                else f"{-gap:,} documents more matched when the vectors were read than shortly before."
             )
         wanted = [ask.k for ask in queries.asks] or [request.k] * len(exact.keys)
         fewest = min(map(len, exact.keys))
@@ -225,15 +232,15 @@ class _Sweep:
         self._enough()
         if self.params.algorithm != "FLAT" and request.filter != "*":
             vector = vector_param(queries.vectors[0])
-            asked = KnnRequest(request.index, vector, request.field, request.k, None, request.condition)
-            self.plan = plan(self.client, asked, info)
+            request_knn = KnnRequest(request.index, vector, request.field, request.k, None, request.condition)
+            self.plan = plan(self.client, request_knn, info)
 
-    def _building(self, now: IndexInfo, when: str = "") -> None:
+    def _building(self, current: IndexInfo, when: str = "") -> None:
         """Tell once that documents are missing; a build may begin, and end, at any time of the run."""
-        if now.unfinished and not self.unfinished:
-            self.unfinished = now.unfinished
-            self.notes.append(f"{when}{now.unfinished} Measure again when it is complete.")
-        if again := self.watched.certain(now):
+        if current.unfinished and not self.unfinished:
+            self.unfinished = current.unfinished
+            self.notes.append(f"{when}{current.unfinished} Measure again when it is complete.")
+        if again := self.watched.certain(current):
             self.unfinished = self.unfinished or again
             self.notes.append(f"{when}{again} Measure again.")
         elif perhaps := self.watched.possible():
@@ -242,34 +249,33 @@ class _Sweep:
     def _look(self) -> None:
         """Whether the index is being built now, after a setting was measured."""
         with suppress(MemDBError):  # what is wrong stops the next search, and is told there
-            now = index_info(self.client, self.info.name)
-            if not now.missing:  # as that
-                self._building(now, "During the run: ")
+            current = index_info(self.client, self.info.name)
+            if not current.missing:  # as that
+                self._building(current, "During the run: ")
 
     def _sent(self, queries: Queries) -> Queries:
         """The queries as the index receives them: rounded to its type, which the exact answer then is of."""
         return replace(queries, vectors=distance.as_sent(queries.vectors, self.params.type))
 
-    def _known(self, state: _State) -> _State:
-        """The same with its exact answer, or with the reference in its place."""
+    def _known(self, state: _State, earlier: Reference | None = None) -> _State:
+        """The same with its exact answer, or with the reference in its place.
+
+        `earlier` is that of queries which these begin with.
+        """
         if self.sample is None:
             return replace(state, truth=self._exact(state.queries))
-        made = self._reference(state.queries)
-        self.reference_ef = made.ef
-        return replace(state, truth=made.truth, nearer=made.nearer)
-
-    def _reference(self, queries: Queries) -> Reference:
-        assert self.sample is not None  # noqa: S101  # asked of a sampled run alone
-        return reference(
+        of_reference = reference(
             self.client,
             self.info,
             self.state.request,
-            queries,
+            state.queries,
             self.sample,
             self.under,
             report=self.report,
             pace=self.pace,
+            earlier=earlier,
         )
+        return replace(state, truth=of_reference.truth, reference=of_reference)
 
     def _exact(self, queries: Queries) -> Truth:
         request, info = self.state.request, self.info
@@ -297,10 +303,12 @@ class _Sweep:
         for ef in first:
             self._cost(ef)
         self._refine(steps)
+        self._enlarge(steps)
         open_ = decide.left_open(tuple(self.state.points.values()), request.goal, queries.uncertainty)
         if more is not None and open_:
             self._ask_more(more)
             self._refine(steps)
+            self._enlarge(steps)
         self._slowed()
         self.report("Measuring", self.total, self.total)
 
@@ -330,6 +338,36 @@ class _Sweep:
             self._recall(ef)
             self._cost(ef)
 
+    def _enlarge(self, steps: tuple[int, ...]) -> None:
+        """A larger sample as long as this one leaves open which setting meets a recall.
+
+        Where it came with RANDOMKEY the budget is short, and another would not begin with it.
+        """
+        before = self.sample
+        while self.sample is not None and self.state.request.sample in (None, USUAL):
+            state, sample = self.state, self.sample
+            assert state.reference is not None  # noqa: S101  # of a sampled run it is known
+            goal, unsure = state.request.goal, state.queries.uncertainty
+            if not decide.hidden(tuple(state.points.values()), goal, unsure):
+                break
+            wider = larger(self.client, self.info, state.request, sample, home=self.home, report=self.report)
+            if wider is None:
+                break
+            enlarged_reference = enlarged(
+                self.client, self.info, state.request, state.queries, wider, self.under, state.reference
+            )
+            self.sample = wider
+            state = replace(state, truth=enlarged_reference.truth, reference=enlarged_reference)
+            points = {ef: self._with_recall(state, point) for ef, point in state.points.items()}
+            self.state = replace(state, points=points)
+            self._refine(steps)
+        if before is not None and self.sample is not None and self.sample is not before:
+            self.notes.append(
+                f"A sample of {len(before.keys):,} left open which setting meets the goal; "
+                f"{len(self.sample.keys):,} were read."
+            )
+            self._keep()
+
     def _ask_more(self, more: Callable[[int], Queries]) -> None:
         """Further queries at every EF measured so far; the ones asked already are not asked again."""
         earlier = self.state
@@ -337,7 +375,8 @@ class _Sweep:
         queries = self._sent(more(MORE * before))
         if len(queries) <= before or not np.array_equal(queries.vectors[:before], earlier.queries.vectors):
             return
-        wider = self._known(_State(replace(earlier.request, source=queries.source), queries, _NO_TRUTH, {}))
+        wider = _State(replace(earlier.request, source=queries.source), queries, _NO_TRUTH, {})
+        wider = self._known(wider, earlier.reference)
         self.total = self.done + len(earlier.points) * (len(queries) - before)
         # What is kept has the same rows at every point: the state changes when all are measured.
         for ef in sorted(earlier.points):
@@ -359,8 +398,10 @@ class _Sweep:
         queries = self._sent(queries)
         state = self._known(replace(self.state, queries=queries, points={}))
         self.total = self.done + len(queries)
-        made = self._recalled(state, point.ef_runtime)
-        self.beside = Beside(point.ef_runtime, point.recall, made.recall, made.low, made.high, len(queries))
+        without = self._recalled(state, point.ef_runtime)
+        self.beside = Beside(
+            point.ef_runtime, point.recall, without.recall, without.low, without.high, len(queries)
+        )
 
     def ask_as_asked(self, documents: Queries) -> None:
         """The queries with their own settings, and random documents with the same ones in turn."""
@@ -398,13 +439,11 @@ class _Sweep:
         """The recall at one EF, None: at each query's own; rows that `earlier` has are taken from it."""
         began = time.monotonic()
         first = len(earlier.recalls) if earlier else 0
-        asked = self._questions(state, ef, first)
-        got = load.answers(self.client, asked, self._progress, budget_qps=self.pace)
         came = own.score(
             self.client,
             self.info,
             state.request,
-            [answer for some in got for answer in some],
+            self._answers(state, ef, first),
             state.queries,
             state.truth,
             self.under,
@@ -438,26 +477,32 @@ class _Sweep:
                 outside=np.concatenate([earlier.outside, came.outside]),
                 took_s=earlier.took_s + point.took_s,
             )
+        return self._with_recall(state, point)
+
+    def _with_recall(self, state: _State, point: EfPoint) -> EfPoint:
+        """A point with its recall and interval, of what its queries got."""
         if self.plan is not None and self.plan.exact and decide.all_exact([point]):
             return replace(point, recall=1.0, low=1.0, high=1.0)  # by how it runs, not by these queries
         goal, unsure = state.request.goal, state.queries.uncertainty
         if self.sample is not None and state.nearer is not None:
             # Of the k that were asked for: where the reference itself came short, those are missing too.
             returned = point.ranks >= 0
-            (made,) = estimates([returned], state.nearer, self.sample.share, goal.confidence)
-            band = unseen.widened(made.recall, goal.confidence, unsure)
-            point = replace(point, recalls=state.nearer.recalls(returned).astype(np.float32), estimate=made)
+            (point_estimate,) = estimates([returned], state.nearer, self.sample.share, goal.confidence)
+            band = unseen.widened(point_estimate.recall, goal.confidence, unsure)
+            point = replace(
+                point, recalls=state.nearer.recalls(returned).astype(np.float32), estimate=point_estimate
+            )
         else:
             band = unseen.interval(point.recalls, goal.confidence, unsure)
         return replace(point, recall=band.mean, low=band.low, high=band.high)
 
     def _cost(self, ef: int) -> None:
         began = time.monotonic()
-        request, asked = self.state.request, self._questions(self.state, ef)
+        request, batch = self.state.request, self._questions(self.state, ef)
         most = self._latency_calls()
         took = load.latencies(
             self.client,
-            asked,
+            batch,
             self._progress,
             least=min(LEAST_CALLS, most),
             most=most,
@@ -467,7 +512,7 @@ class _Sweep:
         rates = []
         for clients in () if self.pace else request.concurrency:
             self.report("Measuring", self.done, self.total)
-            rates.append((clients, load.throughput(self.client, asked, clients, THROUGHPUT_S)))
+            rates.append((clients, load.throughput(self.client, batch, clients, THROUGHPUT_S)))
         p50, p95, p99 = load.percentiles(np.array(took))
         point = self.state.points[ef]
         self.state = self.state.with_point(
@@ -483,6 +528,17 @@ class _Sweep:
             )
         )
         self._keep()
+
+    def _answers(self, state: _State, ef: int | None, first: int) -> list[load.Answer]:
+        """What the index returns to the queries from `first` on; the reference's answers serve twice."""
+        reference_kept = state.reference
+        if reference_kept is not None and reference_kept.answers and ef == reference_kept.ef:
+            answers = list(reference_kept.answers[first:])
+            self._progress(len(answers))
+            return answers
+        batch = self._questions(state, ef, first)
+        got = load.answers(self.client, batch, self._progress, budget_qps=self.pace)
+        return [answer for some in got for answer in some]
 
     def _questions(self, state: _State, ef: int | None, first: int = 0) -> load.Questions:
         return own.questions(self.client, self.info, state.request, state.queries, ef, first)
@@ -510,19 +566,19 @@ class _Sweep:
             at_most_s=LATENCY_S,
             budget_qps=self.pace,
         )
-        now, _, _ = load.percentiles(np.array(again))
-        less, more = sorted((now, first.p50_ms))
+        again_ms, _, _ = load.percentiles(np.array(again))
+        less, more = sorted((again_ms, first.p50_ms))
         if more > SLOWED * less and more - less > SLOWED_MS:
-            word = "slower" if now > first.p50_ms else "faster"
+            word = "slower" if again_ms > first.p50_ms else "faster"
             self.notes.append(
                 f"The server became {word} during the run: the median call went from {first.p50_ms:.2f} to "
-                f"{now:.2f} ms at the same setting, so compare latencies of this run with care."
+                f"{again_ms:.2f} ms at the same setting, so compare latencies of this run with care."
             )
 
     def look_again(self) -> None:
         """Whether the index or the server is another one than at the start."""
         try:
-            now = index_info(self.client, self.info.name)
+            current = index_info(self.client, self.info.name)
             self.client.forget_server()
             if self.client.server.run_id != self.run_id:
                 self.notes.append("The server was restarted or replaced during the run.")
@@ -532,21 +588,21 @@ class _Sweep:
         except MemDBError as exc:
             self.notes.append(f"Whether the index changed is not known: {exc}")
             return
-        if [shard.node.slots for shard in now.shards] != [shard.node.slots for shard in self.info.shards]:
+        if [shard.node.slots for shard in current.shards] != [shard.node.slots for shard in self.info.shards]:
             self.notes.append(
                 "Slots moved between shards during the run: which shard a true neighbour lies on is as it "
                 "was at the start."
             )
-        if now.missing:
-            self.notes.append(now.unfinished)
+        if current.missing:
+            self.notes.append(current.unfinished)
         else:
-            self._building(now, "At the end of the run: ")
-        if now.fingerprint == self.info.fingerprint or now.missing:
+            self._building(current, "At the end of the run: ")
+        if current.fingerprint == self.info.fingerprint or current.missing:
             return
-        change = now.documents - self.info.documents
+        change = current.documents - self.info.documents
         if change:
             what = f"{'grew' if change > 0 else 'shrank'} by {abs(change):,} documents"
-        elif now.revision != self.info.revision:
+        elif current.revision != self.info.revision:
             what = "had documents written or replaced"
         else:
             what = "changed"
@@ -570,7 +626,7 @@ class _Sweep:
             sample.way,
             sample.seed,
             sample.kept,
-            self.reference_ef,
+            0 if state.reference is None else state.reference.ef,
             whole.unseen,
             len(np.unique(nearer.rows)),
         )

@@ -86,9 +86,9 @@ def queries(
     return replace(made(vectors, labels, (), source, asks=asks), notes=tuple(notes))
 
 
-def most_common_k(asked: Queries) -> int:
+def most_common_k(query_set: Queries) -> int:
     """The K that most of the queries have."""
-    return Counter(ask.k for ask in asked.asks).most_common(1)[0][0]
+    return Counter(ask.k for ask in query_set.asks).most_common(1)[0][0]
 
 
 def _of_index(client: Client, info: IndexInfo, record: Record) -> list[Tapped]:
@@ -186,7 +186,7 @@ def _askable(
             f"{len(by_filter):,} "
             f"filters the {MOST_FILTERS} most frequent are asked."
         )
-    kept, refused, empty = set(), 0, 0
+    searches_kept, refused, empty = set(), 0, 0
     for each, number in usual:
         try:
             matching = count(client, info, Raw(*each))
@@ -194,14 +194,16 @@ def _askable(
             refused += number
             continue
         if matching:
-            kept.add(each)
+            searches_kept.add(each)
         else:
             empty += number
     if refused:
         notes.append(f"{_LEFT} {refused:,} of which the index does not take the filter any more.")
     if empty:
         notes.append(f"{_LEFT} {empty:,} of which no document matches the filter now.")
-    askable = [each for each in searches if (each[0].call.filter, each[0].call.filter_params) in kept]
+    askable = [
+        each for each in searches if (each[0].call.filter, each[0].call.filter_params) in searches_kept
+    ]
     if not askable:
         raise BadInput(
             "No search of the record can be asked now: its filters match no document, or the index does "

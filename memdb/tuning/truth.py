@@ -20,7 +20,7 @@ from memdb.tuning import vectors
 from memdb.tuning.packing import packed, unpacked
 from memdb.tuning.run import Queries, Run, Truth
 from memdb.vectors import distance
-from memdb.vectors.evidence import Drawing, Evidence, Kept, from_arrays, holds
+from memdb.vectors.evidence import Drawing, Evidence, KeptAnswers, from_arrays, holds
 from memdb.vectors.exact import nearest
 from memdb.vectors.filters import EVERYTHING, Condition
 from memdb.vectors.index import IndexInfo
@@ -35,7 +35,7 @@ def _bytes(answer: Truth) -> int:
     return answer.distances.nbytes * 10  # a key takes some 80 bytes
 
 
-_answers: Kept[Truth] = Kept(KEPT_ANSWERS, KEPT_MEMORY, _bytes)
+_answers: KeptAnswers[Truth] = KeptAnswers(KEPT_ANSWERS, KEPT_MEMORY, _bytes)
 
 
 def truth(
@@ -68,9 +68,9 @@ def truth(
     Raises:
         UnsupportedFeature: the vectors of this index cannot be read.
     """
-    known = _known(client, info, field, queries, k, condition, home)
-    if known is not None:
-        return known
+    stored = _known(client, info, field, queries, k, condition, home)
+    if stored is not None:
+        return stored
     began = time.perf_counter()
     _, params = info.vector_field(field)
     drawing = Drawing()
@@ -85,15 +85,15 @@ def truth(
     for row, known_distances in enumerate(neighbours.distances):
         distances[row, : len(known_distances)] = known_distances
     took = time.perf_counter() - began
-    made = Truth(neighbours.keys, distances, neighbours.looked_at, took, notes=neighbours.notes)
+    computed = Truth(neighbours.keys, distances, neighbours.looked_at, took, notes=neighbours.notes)
     evidence = vectors.vouched(drawing, client, info, condition)
     if evidence is not None:
         name = _name(client, info, field, queries, k, condition)
         if home is None:
-            _answers.put(name, replace(made, took_s=0.0, kept=True), evidence)
+            _answers.put(name, replace(computed, took_s=0.0, kept=True), evidence)
         else:
-            _keep(_file(home, name), made, evidence)
-    return made
+            _keep(_file(home, name), computed, evidence)
+    return computed
 
 
 def at_hand(
@@ -109,10 +109,10 @@ def at_hand(
     Raises:
         MemDBError: the server does not answer.
     """
-    known = _known(client, info, field, queries, k, condition, None)
-    if known is None and vectors.at_hand(client, info, field, condition) is not None:
+    stored = _known(client, info, field, queries, k, condition, None)
+    if stored is None and vectors.at_hand(client, info, field, condition) is not None:
         return truth(client, info, field, queries, k, condition)
-    return known
+    return stored
 
 
 def still(client: Client, info: IndexInfo, run: Run, home: Path) -> bool | None:
@@ -133,12 +133,12 @@ def still(client: Client, info: IndexInfo, run: Run, home: Path) -> bool | None:
         return False
     request = run.request
     name = _name(client, info, request.field, run.queries, request.k, request.condition)
-    kept = _kept(_file(home, name), len(run.queries))
-    if kept is None:
+    entry = _kept(_file(home, name), len(run.queries))
+    if entry is None:
         return None
-    known, evidence = kept
-    if known.keys != run.truth.keys or not np.array_equal(
-        known.distances, run.truth.distances, equal_nan=True
+    stored, evidence = entry
+    if stored.keys != run.truth.keys or not np.array_equal(
+        stored.distances, run.truth.distances, equal_nan=True
     ):
         return False  # the same name was computed again since, from other documents
     return holds(client, info, request.field, request.condition, evidence)
@@ -161,14 +161,14 @@ def _known(
     name = _name(client, info, field, queries, k, condition)
     if home is None:
         return _answers.get(name, client, info, field, condition)
-    kept = _kept(file := _file(home, name), len(queries))
-    if kept is None:
+    entry = _kept(file := _file(home, name), len(queries))
+    if entry is None:
         return None
-    known, evidence = kept
+    stored, evidence = entry
     if not holds(client, info, field, condition, evidence):
         file.unlink(missing_ok=True)
         return None
-    return known
+    return stored
 
 
 def _name(
@@ -199,14 +199,14 @@ def _kept(file: Path, queries: int) -> tuple[Truth, Evidence] | None:
     return None
 
 
-def _keep(file: Path, made: Truth, evidence: Evidence) -> None:
+def _keep(file: Path, answer: Truth, evidence: Evidence) -> None:
     try:
         arrays = {
-            "distances": made.distances,
-            "lengths": np.array([len(row) for row in made.keys], np.int32),
-            "looked_at": np.array(made.looked_at),
-            **packed("keys", [key for row in made.keys for key in row]),
-            **packed("notes", made.notes),
+            "distances": answer.distances,
+            "lengths": np.array([len(row) for row in answer.keys], np.int32),
+            "looked_at": np.array(answer.looked_at),
+            **packed("keys", [key for row in answer.keys for key in row]),
+            **packed("notes", answer.notes),
             **packed("witnesses", evidence.keys),
             **evidence.arrays(),
         }

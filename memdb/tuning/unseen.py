@@ -226,8 +226,8 @@ def _calibrated(sample: _Sample, index: _Build, k: int, seed: int) -> Calibratio
         return float((np.mean([part.made(scale, efs) for part in rounds], axis=0) - truth).max())
 
     scale, residue = _root(excess, 0.02 * missed)
-    asked = sum(len(part.outside) for part in rounds)
-    return Calibration(round(scale, 3), asked, len(rounds[0].inside), abs(residue) / missed)
+    query_count = sum(len(part.outside) for part in rounds)
+    return Calibration(round(scale, 3), query_count, len(rounds[0].inside), abs(residue) / missed)
 
 
 def _root(excess: Callable[[float, int], float], tolerance: float) -> tuple[float, float]:
@@ -235,16 +235,16 @@ def _root(excess: Callable[[float, int], float], tolerance: float) -> tuple[floa
 
     The larger the scale, the harder: bracketed from 1 on, then by regula falsi over its logarithm.
     """
-    known: list[tuple[float, float]] = [(0.0, excess(1.0, 0))]
+    tried: list[tuple[float, float]] = [(0.0, excess(1.0, 0))]
     low, high = np.log(SCALES)
     for step in range(1, _STEPS):
-        at, left = min(known, key=lambda pair: abs(pair[1]))
-        if abs(left) <= tolerance:
+        at, excess_left = min(tried, key=lambda pair: abs(pair[1]))
+        if abs(excess_left) <= tolerance:
             break
-        easier = max((p for p in known if p[1] > 0), default=None)  # largest scale that is still too easy
-        harder = min((p for p in known if p[1] < 0), default=None)
+        easier = max((p for p in tried if p[1] > 0), default=None)  # largest scale that is still too easy
+        harder = min((p for p in tried if p[1] < 0), default=None)
         if easier is None or harder is None:
-            at = known[-1][0] + (0.5 if easier is not None else -0.5)
+            at = tried[-1][0] + (0.5 if easier is not None else -0.5)
             if not low <= at <= high:
                 break
         elif harder[0] <= easier[0]:  # noise: not monotone any more
@@ -253,9 +253,9 @@ def _root(excess: Callable[[float, int], float], tolerance: float) -> tuple[floa
             slope = (easier[1] - harder[1]) / (harder[0] - easier[0])
             width = harder[0] - easier[0]
             at = easier[0] + min(0.8 * width, max(0.2 * width, easier[1] / slope))
-        known.append((float(at), excess(float(np.exp(at)), step)))
-    at, left = min(known, key=lambda pair: abs(pair[1]))
-    return float(np.exp(at)), left
+        tried.append((float(at), excess(float(np.exp(at)), step)))
+    at, excess_left = min(tried, key=lambda pair: abs(pair[1]))
+    return float(np.exp(at)), excess_left
 
 
 def _telling(rounds: list[_Round], k: int) -> tuple[int, ...]:
@@ -306,19 +306,19 @@ class _Round:
 
     def made(self, scale: float, efs: tuple[int, ...]) -> list[float]:
         """Mean recall of made queries at some EF values."""
-        asked = moved(self.bases, self.reach, self.ways, scale, self.metric)
-        limits = _kth(asked, self.inside, self.k, self.metric, self.own)
-        return [float(self._recalls(asked, limits, ef, self.own).mean()) for ef in efs]
+        moved_queries = moved(self.bases, self.reach, self.ways, scale, self.metric)
+        limits = _kth(moved_queries, self.inside, self.k, self.metric, self.own)
+        return [float(self._recalls(moved_queries, limits, ef, self.own).mean()) for ef in efs]
 
-    def _recalls(self, asked: Floats, limits: Floats, ef: int, own: Places | None = None) -> Doubles:
+    def _recalls(self, sent: Floats, limits: Floats, ef: int, own: Places | None = None) -> Doubles:
         self.graph.expansion_search = ef
-        hits = np.empty(len(asked), np.int64)
+        hits = np.empty(len(sent), np.int64)
         # One more than k of either kind: a search never keeps fewer candidates than it is asked for, so that
         # the two would not be asked with the same EF_RUNTIME where that is k.
         wanted = self.k + 1
-        for start in range(0, len(asked), _RECALL_AT_ONCE):
+        for start in range(0, len(sent), _RECALL_AT_ONCE):
             rows = slice(start, start + _RECALL_AT_ONCE)
-            got = self.graph.search(asked[rows], wanted, threads=_THREADS)
+            got = self.graph.search(sent[rows], wanted, threads=_THREADS)
             good = np.arange(wanted) < np.asarray(got.counts)[:, None]
             good &= got.distances <= limits[rows, None]
             if own is not None:
@@ -358,9 +358,9 @@ def first_apart(lengths: Doubles) -> tuple[Places, Doubles]:
 
     Distance 0 where all are copies. NaN stands for no neighbour.
     """
-    known = np.where(np.isfinite(lengths), lengths, np.inf)
+    finite = np.where(np.isfinite(lengths), lengths, np.inf)
     widest = np.where(np.isfinite(lengths), lengths, 0.0).max(axis=1, keepdims=True)
-    apart = np.where((known > EQUAL * widest) & (known > 0), known, np.inf)
+    apart = np.where((finite > EQUAL * widest) & (finite > 0), finite, np.inf)
     places = apart.argmin(axis=1)
     reach = np.take_along_axis(apart, places[:, None], 1)[:, 0]
     return places.astype(np.int64), np.where(np.isfinite(reach), reach, 0.0)

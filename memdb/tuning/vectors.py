@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from memdb.cluster.client import Client
 from memdb.errors import MemDBError
 from memdb.jobs import Report, silent
-from memdb.vectors.evidence import Drawing, Evidence, Kept
+from memdb.vectors.evidence import Drawing, Evidence, KeptAnswers
 from memdb.vectors.filters import EVERYTHING, Condition, render
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.read import Block, blocks
@@ -18,11 +18,11 @@ State = tuple[object, ...]
 Blocks = tuple[Block, ...]
 
 
-def _bytes(kept: Blocks) -> int:
-    return sum(block.vectors.nbytes for block in kept)
+def _bytes(held_blocks: Blocks) -> int:
+    return sum(block.vectors.nbytes for block in held_blocks)
 
 
-_kept: Kept[Blocks] = Kept(32, KEPT_BYTES, _bytes)
+_kept: KeptAnswers[Blocks] = KeptAnswers(32, KEPT_BYTES, _bytes)
 
 
 def state(client: Client, info: IndexInfo, field: str, condition: Condition | str) -> State:
@@ -59,9 +59,9 @@ def documents(
 
     At most KEPT_BYTES are kept over all indexes; an index that is larger is read each time.
     """
-    known = at_hand(client, info, field, condition)
-    if known is not None:
-        yield from known
+    stored = at_hand(client, info, field, condition)
+    if stored is not None:
+        yield from stored
         return
     gathered: list[Block] | None = []
     size = 0

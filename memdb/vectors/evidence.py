@@ -275,7 +275,7 @@ def _digest(raw: bytes) -> int:
     return max(int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest()), _WITHOUT + 1)
 
 
-class Kept(Generic[T]):
+class KeptAnswers(Generic[T]):
     """Answers in this process's memory, each given out only where a check says that it holds."""
 
     def __init__(self, most: int, most_bytes: int, size: Callable[[T], int]) -> None:

@@ -9,7 +9,7 @@ from memdb.display import line
 from memdb.operations.alerts import Alert
 from memdb.operations.thresholds import OURS
 from memdb.tuning import decide
-from memdb.watch.series import Measured
+from memdb.watch.series import Measurement
 
 _MANY = 0.05  # of the documents: a change that can be a cause
 
@@ -22,7 +22,7 @@ class Cause:
     remedy: str
 
 
-def changes(before: Measured, latest: Measured) -> tuple[str, ...]:
+def changes(before: Measurement, latest: Measurement) -> tuple[str, ...]:
     """What changed between two measurements, a sentence each."""
     sentences = []
     if before.run_id and latest.run_id and before.run_id != latest.run_id:
@@ -49,7 +49,7 @@ def changes(before: Measured, latest: Measured) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def fell(rows: Sequence[Measured]) -> Measured | None:
+def fell(rows: Sequence[Measurement]) -> Measurement | None:
     """The measurement since which recall is below its target; None where it is not.
 
     It is below once a whole interval lies below, and until the mean is at the target again.
@@ -57,7 +57,7 @@ def fell(rows: Sequence[Measured]) -> Measured | None:
     Args:
         rows: of one watch, oldest first.
     """
-    since: Measured | None = None
+    since: Measurement | None = None
     for row in rows:
         if row.recall is None or row.high is None:
             continue
@@ -68,7 +68,7 @@ def fell(rows: Sequence[Measured]) -> Measured | None:
     return since
 
 
-def causes(rows: Sequence[Measured]) -> tuple[Cause, ...]:
+def causes(rows: Sequence[Measurement]) -> tuple[Cause, ...]:
     """What changed since recall was last at its target, as candidates with remedies; at least one.
 
     Args:
@@ -112,7 +112,7 @@ def causes(rows: Sequence[Measured]) -> tuple[Cause, ...]:
     )
 
 
-def brief(rows: Sequence[Measured]) -> str:
+def brief(rows: Sequence[Measurement]) -> str:
     """The newest measurement in some words: which recall, its value, its target; else that there is none.
 
     Args:
@@ -125,7 +125,7 @@ def brief(rows: Sequence[Measured]) -> str:
     return f"{what} {latest.recall:.3f} (target {latest.watch.target:g})"
 
 
-def alert(rows: Sequence[Measured], node: str) -> Alert | None:
+def alert(rows: Sequence[Measurement], node: str) -> Alert | None:
     """The alert of one watch; None where recall is not below its target.
 
     Args:
@@ -143,12 +143,12 @@ def alert(rows: Sequence[Measured], node: str) -> Alert | None:
     return Alert(node, f"recall {watch.index}", "warning", saw, todo, OURS, since.at, raised=since.at)
 
 
-def note(row: Measured) -> str:
+def note(row: Measurement) -> str:
     """That its queries are too few to show the target met with that confidence; empty where they are not."""
     return "" if row.recall is None else decide.too_few(row.watch.goal, row.watch.k, row.queries)
 
 
-def words(row: Measured) -> str:
+def words(row: Measurement) -> str:
     """The recall with its interval, or why there is none."""
     if row.recall is None:
         return row.problem
@@ -157,7 +157,7 @@ def words(row: Measured) -> str:
     )
 
 
-def _replaced(before: Measured, latest: Measured) -> int | None:
+def _replaced(before: Measurement, latest: Measurement) -> int | None:
     """Documents overwritten or deleted; None where the engine does not tell."""
     if before.revision is None or latest.revision is None or before.definition != latest.definition:
         return None
@@ -165,7 +165,7 @@ def _replaced(before: Measured, latest: Measured) -> int | None:
     return written - more if written >= 0 and written >= more else None
 
 
-def _lost(before: Measured, latest: Measured) -> int | None:
+def _lost(before: Measurement, latest: Measurement) -> int | None:
     if before.removals is None or latest.removals is None or before.run_id != latest.run_id:
         return None
     return max(0, latest.removals - before.removals)

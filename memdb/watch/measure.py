@@ -28,14 +28,14 @@ from memdb.vectors import distance
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.membership import Membership
 from memdb.vectors.nothing import nothing
-from memdb.watch.series import Measured, Watch
+from memdb.watch.series import Measurement, Watch
 
 _DEFAULT = SweepRequest("")
 ANEW = 0.25  # share of documents more or fewer from which queries are made anew
 _LOST = ("del", "unlink", "hdel", "json.del")
 
 
-def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent) -> Measured:
+def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent) -> Measurement:
     """The recall of a watched index now.
 
     An index that is being built is not measured: the result says so. One that MemoryDB calls available and
@@ -56,7 +56,7 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
     used = watch.ef_runtime
     if used is None and not watch.tap and params.has_ef:
         used = params.ef_runtime
-    outcome = Measured(
+    outcome = Measurement(
         at=at,
         watch=replace(watch, ef_runtime=used),
         queries=0,

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from memdb.errors import MemDBError
 from memdb.watch import judge, runner
-from memdb.watch.series import Measured
+from memdb.watch.series import Measurement
 
 _LABELS = ("index", "k", "ef")
 
@@ -22,7 +22,7 @@ def metrics(path: Path) -> list[Metric]:
         return []
 
 
-def families(rows: Mapping[str, Sequence[Measured]]) -> list[Metric]:
+def families(rows: Mapping[str, Sequence[Measurement]]) -> list[Metric]:
     """Of the measurements of each watch, oldest first. `ef` is "own" where it is the index's or each
     search's.
 
@@ -42,7 +42,7 @@ def families(rows: Mapping[str, Sequence[Measured]]) -> list[Metric]:
             "memdb_recall_measured_timestamp_seconds", "when it was measured", labels=_LABELS
         ),
     }
-    newest: dict[tuple[str, str, str], tuple[Measured, bool]] = {}
+    newest: dict[tuple[str, str, str], tuple[Measurement, bool]] = {}
     for measured in rows.values():
         with_recall = [row for row in measured if row.recall is not None]
         if not with_recall:

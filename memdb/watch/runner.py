@@ -23,7 +23,7 @@ from memdb.operations.past import Past
 from memdb.operations.webhook import Webhook
 from memdb.watch import judge, series
 from memdb.watch.measure import measure
-from memdb.watch.series import Measured, Watch
+from memdb.watch.series import Measurement, Watch
 
 LATEST = 2_000  # measurements of a watch that are read
 _LOOK_S = 2.0
@@ -34,7 +34,7 @@ _SKEW_S = 60.0  # that clocks of two machines with one history may differ
 class Outcome:
     """A measurement, and what it changed."""
 
-    now: Measured
+    now: Measurement
     below: bool  # the target, by the whole interval, since this or an earlier measurement
     changed: bool  # whether that began or ended with this one
     causes: tuple[judge.Cause, ...] = ()
@@ -100,7 +100,7 @@ def once(
         return Outcome(measured, after is not None, changed, causes, error)
 
 
-def rows_of(path: Path, watch: Watch, limit: int = LATEST) -> list[Measured]:
+def rows_of(path: Path, watch: Watch, limit: int = LATEST) -> list[Measurement]:
     """The newest measurements of a watch, oldest first.
 
     Raises:
@@ -109,7 +109,7 @@ def rows_of(path: Path, watch: Watch, limit: int = LATEST) -> list[Measured]:
     return read(Past(path).recalls(watch.name, limit=limit))
 
 
-def all_rows(path: Path, limit: int = LATEST) -> dict[str, list[Measured]]:
+def all_rows(path: Path, limit: int = LATEST) -> dict[str, list[Measurement]]:
     """The newest measurements of every watch, by its name.
 
     Raises:
@@ -119,12 +119,12 @@ def all_rows(path: Path, limit: int = LATEST) -> dict[str, list[Measured]]:
     return {name: rows for name in past.recall_names() if (rows := read(past.recalls(name, limit=limit)))}
 
 
-def read(stored: tuple[object, ...]) -> list[Measured]:
+def read(stored: tuple[object, ...]) -> list[Measurement]:
     """Measurements as the history keeps them; those of another version are left out."""
     rows = []
     for facts in stored:
         try:
-            rows.append(files.typed(facts, Measured))
+            rows.append(files.typed(facts, Measurement))
         except files.DAMAGE:
             continue
     return rows
@@ -216,8 +216,8 @@ def repeat(
             return
 
 
-def _without(watch: Watch, exc: MemDBError) -> Measured:
-    return Measured(
+def _without(watch: Watch, exc: MemDBError) -> Measurement:
+    return Measurement(
         at=time.time(),
         watch=watch,
         queries=0,

@@ -11,7 +11,7 @@ from memdb import files
 from memdb.cluster.target import Target
 from memdb.errors import OutOfRange
 from memdb.json_text import json_text
-from memdb.tuning.queries import MOST_QUERIES
+from memdb.tuning.query_rows import MOST_QUERIES
 from memdb.tuning.run import Goal, SweepRequest
 
 QUERIES = 500
@@ -72,7 +72,7 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurement:
     """One measurement. Its recall is None where there is none; `problem` then says why."""
 
     at: float  # Unix seconds

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from memdb.cluster.target import Target
 from memdb.demo.app import environment
 from memdb.durability import report
-from memdb.durability.drill import DrillRequest, DrillResult, Second, Side
+from memdb.durability.drill import DrillRequest, DrillResult, DrillSide, Second
 from memdb.ui.kit import cached
 from tests.waiting import PATIENCE_S, until
 
@@ -55,8 +55,8 @@ def test_your_cluster_asks_aws_first_and_says_what_it_would_do(opened: AppTest) 
 
 
 def test_words_of_a_drill_that_could_not_look_and_notes_are_escaped() -> None:
-    side = Side("durable", 10, 0, 0, 0, 0, 0, 1.0, None, None, None, None, None, notes=("<b>gone</b>",))
-    other = Side("cache", 10, 4, 6, 0, 0, 0, 1.0, 0.2, 1, 2, None, None, (Second(0, 10, 6),), (1.0, 2.0))
+    side = DrillSide("durable", 10, 0, 0, 0, 0, 0, 1.0, None, None, None, None, None, notes=("<b>gone</b>",))
+    other = DrillSide("cache", 10, 4, 6, 0, 0, 0, 1.0, 0.2, 1, 2, None, None, (Second(0, 10, 6),), (1.0, 2.0))
     told = DrillResult(DrillRequest(), {"durable": side, "cache": other}, True, 3.0)
     assert report.sentence(told) == "Not every engine could be read afterwards: see the notes."
     page = report.html(told)

@@ -22,7 +22,6 @@ from memdb.cluster.target import Target
 from memdb.embedding.local import embed
 from memdb.sessions import append, formats, store
 from memdb.tuning import store as runs
-from memdb.tuning import sweep
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec, NumericField, TagField, TextField
 from tests.abilities import Server
@@ -182,11 +181,10 @@ def test_the_map_is_drawn_and_a_query_lies_on_it(
     assert "recall@10" in test_map_page.said(app)
 
 
+@pytest.mark.usefixtures("briefly")
 def test_recall_rises_with_ef_and_is_of_every_document(
     front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("LATENCY_S", "THROUGHPUT_S"):  # how long is measured, which says nothing of recall
-        monkeypatch.setattr(sweep, name, 0.05)
     app = test_tune.opened(front.target, tmp_path, monkeypatch, test_tune.RECALL, front.name)
     app.number_input(key="recall.n").set_value(20)
     app = test_tune.swept(app.run())

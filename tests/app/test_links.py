@@ -80,6 +80,8 @@ def test_a_page_stands_whatever_its_link_says(
             text for text in bare if f"](http://{HOST}" in text or f"<img src=http://{HOST}" in text
         ] == []
         names |= set(parameters(app)) - {"index"}  # a value may have opened more
+        if not names:  # each further link would be the same
+            break
 
 
 @pytest.mark.parametrize(

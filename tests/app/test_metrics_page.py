@@ -16,7 +16,7 @@ from memdb.operations.past import Past
 from memdb.operations.sampler import THRESHOLDS, thresholds_of
 from memdb.ui.kit import cached
 from memdb.ui.metrics import page as metrics_page
-from memdb.watch.series import Measured, Watch
+from memdb.watch.series import Measurement, Watch
 from tests.waiting import PATIENCE_S, until
 
 ENTRY = Path(__file__).parent.parent.parent / "memdb/ui/entry.py"
@@ -140,7 +140,7 @@ def test_recall_that_is_watched_is_drawn_and_its_alert_stands_everywhere(
     watch = Watch("idx:embeddings", ef_runtime=32, target=0.9)
     for n, recall in enumerate((0.95, None, 0.85)):
         bounds = (None, None) if recall is None else (recall - 0.01, recall + 0.01)
-        row = Measured(
+        row = Measurement(
             1e9 + n, watch, 5 if n == 2 else 500, "made queries", recall, *bounds, 1_000 + n, "ready", 1.0, "r", "d", None, None,
             problem="" if recall else "it is being built", changes=("It holds 1 documents more.",) if n else (),
         )  # fmt: skip

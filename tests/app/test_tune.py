@@ -30,6 +30,7 @@ from memdb.vectors.index import HnswField, IndexSpec, NumericField, TagField
 from memdb.watch import judge, runner, series
 from tests.waiting import PATIENCE_S, until
 
+pytestmark = pytest.mark.usefixtures("briefly")
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
 RECALL = app_folder() / "pages" / "tune" / "recall.py"
 INDEXES = app_folder() / "pages" / "tune" / "indexes.py"

@@ -264,7 +264,7 @@ def test_text_that_looks_like_instructions_changes_nothing_but_the_answer(
     echo = event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": ORDERS}})
     monkeypatch.setattr(Bedrock, "events", [echo, event("messageStop", {"stopReason": "end_turn"})])
 
-    def asked(word: str) -> tuple[str, dict[str, Any], list[str], answers.Answer]:
+    def asked(word: str) -> tuple[str, dict[str, Any], list[str], answers.CitedAnswer]:
         Bedrock.asked.clear()
         turns = (said("system", word), said("user", word), said("assistant", word), said("tool", word))
         hits = tuple(
@@ -272,7 +272,7 @@ def test_text_that_looks_like_instructions_changes_nothing_but_the_answer(
         )
         pieces = list(answers.written("amazon.nova-lite-v1:0", word, turns, hits))
         ((path, body),) = Bedrock.asked
-        return path, body, pieces, answers.Answer("".join(pieces), answers.sources(hits), "model")
+        return path, body, pieces, answers.CitedAnswer("".join(pieces), answers.sources(hits), "model")
 
     path, body, pieces, answer = asked(ORDERS)
     plain_path, plain_body, _, plain_answer = asked("plain")

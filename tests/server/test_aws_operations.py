@@ -18,7 +18,7 @@ from memdb.cluster import aws
 from memdb.cluster.target import Iam, Target
 from memdb.errors import BadInput, LoginFailed, MemDBError, NotFound, ReadOnlyTarget
 from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_snapshots
-from memdb.operations.aws_metrics import Listed
+from memdb.operations.aws_metrics import ListedSeries
 from memdb.operations.aws_session import Absent, ask, is_target, region_of
 from memdb.operations.aws_snapshots import Snapshot
 from tests.aws_front import moto_server
@@ -136,7 +136,7 @@ def test_metrics_by_the_dimensions_that_exist() -> None:
 
 def test_partial_data_and_many_pages_from_cloudwatch() -> None:
     client = boto3.client("cloudwatch", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="y")
-    one = Listed("CurrItems", (("ClusterName", "ops"),))
+    one = ListedSeries("CurrItems", (("ClusterName", "ops"),))
     with Stubber(client) as stub:
         for token, state, at in (("next", "PartialData", NOW), ("", "Forbidden", NOW - timedelta(hours=1))):
             reply = {
@@ -189,14 +189,14 @@ def test_a_card_without_the_permission_for_its_parameters() -> None:
     assert outcomes["Search"] == outcomes["Replicas"] == outcomes["Zones"] == "unknown"
 
 
-NODES = tuple(Listed("FreeableMemory", (("ClusterName", "ops"), ("NodeName", f"n{i}"))) for i in (1, 2))
-WHOLE = (*NODES, Listed("FreeableMemory", (("ClusterName", "ops"),)))
+NODES = tuple(ListedSeries("FreeableMemory", (("ClusterName", "ops"), ("NodeName", f"n{i}"))) for i in (1, 2))
+WHOLE = (*NODES, ListedSeries("FreeableMemory", (("ClusterName", "ops"),)))
 
 
 @pytest.mark.parametrize(
     ("series", "count"), [((), 6), (NODES, 7), (WHOLE, 6)], ids=["none", "nodes", "whole"]
 )
-def test_alarms_watch_what_exists(series: tuple[Listed, ...], count: int) -> None:
+def test_alarms_watch_what_exists(series: tuple[ListedSeries, ...], count: int) -> None:
     wanted = aws_alarms.alarms("ops", "db.r7g.large", series, indexed_keys=1000)
     assert len(wanted) == len({a.name for a in wanted}) == count
     memory = next(a for a in wanted if a.metric == "FreeableMemory")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from memdb.cli import main
-from memdb.cli.output import Bar
+from memdb.cli.output import ProgressBar
 from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import running_engines
 from memdb.cluster.target import Target
@@ -407,16 +407,16 @@ def test_ctrl_c_keeps_what_a_recall_run_has_measured(
     for i, vector in enumerate(rng.normal(size=(300, 8)).astype(np.float32)):
         client.execute("HSET", f"{prefix}d:{i}", "v", vector.tobytes())
     monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
-    shown = Bar.report
+    shown = ProgressBar.report
     pressed: list[int] = []
 
-    def report(bar: Bar, stage: str, done: int, total: int) -> None:
+    def report(bar: ProgressBar, stage: str, done: int, total: int) -> None:
         shown(bar, stage, done, total)
         if stage == "Measuring" and done > 60 and not pressed:  # one setting is measured, the next has begun
             pressed.append(done)
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(Bar, "report", report)
+    monkeypatch.setattr(ProgressBar, "report", report)
     before = signal.getsignal(signal.SIGINT)
     status, out, err = memdb("recall", "--index", f"{prefix}idx", "--queries", "50", "--clients", "0")
     assert (status, out) == (130, "")

@@ -135,7 +135,7 @@ def test_killed_demo_leaves_nothing_behind(demo: Run) -> None:
 
 
 def test_interrupted_while_loading_it_goes_on_next_time(demo: Run) -> None:
-    words = ("--docs", "4000", "--users", "5", "--sessions", "10")
+    words = ("--docs", "4000", "--users", "5", "--sessions", "10", "--no-prepare")
     running = demo(*words)
     until(lambda: running.documents() > 0, "loading has begun")
     running.process.send_signal(signal.SIGTERM)

@@ -15,7 +15,7 @@ from memdb.cli import main
 from memdb.cluster import dialects, doctor, wire
 from memdb.cluster import engine as local_engine
 from memdb.cluster.client import connect
-from memdb.cluster.doctor import Diagnosis, Step, diagnose
+from memdb.cluster.doctor import Diagnosis, DoctorStep, diagnose
 from memdb.cluster.target import Target, Tls
 from memdb.errors import EngineError, LoginFailed, Unreachable
 from tests import fronts
@@ -35,12 +35,12 @@ def front(server_target: Target, authority: Authority) -> Iterator[Target]:
         yield replace(server_target, scheme="rediss", port=port, tls=Tls(ca=authority.file)).checked()
 
 
-def step(found: Diagnosis, name: str) -> Step:
+def step(found: Diagnosis, name: str) -> DoctorStep:
     (one,) = (s for s in found.steps if s.name == name)
     return one
 
 
-def failed(found: Diagnosis) -> Step:
+def failed(found: Diagnosis) -> DoctorStep:
     """The step that failed; all before it are done, all after it skipped, each in its place."""
     assert [s.name for s in found.steps] == list(doctor.NAMES)
     (one,) = (s for s in found.steps if s.outcome == "failed")

@@ -15,7 +15,7 @@ from rich.table import Table
 from memdb.cli import entry, main
 from memdb.cluster.client import connect
 from memdb.cluster.target import Target
-from memdb.durability.drill import DrillRequest, DrillResult, Side
+from memdb.durability.drill import DrillRequest, DrillResult, DrillSide
 from tests.aws_front import moto_server
 
 WIDTH = 80
@@ -60,7 +60,7 @@ def eighty(demo_target: Target, home: Path, tmp_path: Path, monkeypatch: pytest.
     (tmp_path / GRADES).write_text("\n".join(["query,key,grade", *rows]), "utf-8")
 
 
-@pytest.mark.usefixtures("eighty")
+@pytest.mark.usefixtures("eighty", "briefly")
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:2]))
 def test_tables_fit_and_their_headers_are_whole(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -87,9 +87,9 @@ def test_what_aws_tells_fits(
 @pytest.mark.usefixtures("eighty")
 def test_what_a_drill_tells_fits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The engines are not run here: it is about the table, with large figures."""
-    whole = Side("durable", 1_234_567, 1_234_567, 0, 0, 3, 2, 1.0, 12.5, 1.25, 104.5, 0.987, 0.987)
-    promoted = Side("promoted", 7_654_321, 7_000_000, 654_321, 9, 0, 0, 1.0, 2.5, 0.1, 2, None, None)
-    cache = Side("cache", 7_654_321, 1_000, 7_653_321, 9, 0, 0, 1.0, None, None, None, 1.0, 0.0)
+    whole = DrillSide("durable", 1_234_567, 1_234_567, 0, 0, 3, 2, 1.0, 12.5, 1.25, 104.5, 0.987, 0.987)
+    promoted = DrillSide("promoted", 7_654_321, 7_000_000, 654_321, 9, 0, 0, 1.0, 2.5, 0.1, 2, None, None)
+    cache = DrillSide("cache", 7_654_321, 1_000, 7_653_321, 9, 0, 0, 1.0, None, None, None, 1.0, 0.0)
     told = DrillResult(
         DrillRequest(promotion=True), {s.name: s for s in (whole, cache, promoted)}, True, 60.0
     )

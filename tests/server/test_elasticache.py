@@ -26,7 +26,7 @@ from memdb.cluster.target import Iam, Target
 from memdb.durability import failover
 from memdb.errors import BadSettings, LoginFailed, MemDBError, NotFound, ReadOnlyTarget, Unreachable
 from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_snapshots, elasticache_card
-from memdb.operations.aws_metrics import ELASTICACHE, METRICS, NODE, Listed
+from memdb.operations.aws_metrics import ELASTICACHE, METRICS, NODE, ListedSeries
 from memdb.operations.aws_session import Absent, is_target, region_of
 from tests.aws_front import moto_server
 from tests.linted import lint
@@ -534,7 +534,9 @@ def test_alarms_of_each_node_by_its_durability(effective: str, more: set[str]) -
 @pytest.mark.filterwarnings("ignore")  # cfn-lint's own
 def test_alarms_as_boto3_cloudformation_and_terraform(moto: str) -> None:
     assert moto
-    series = (Listed("CPUUtilization", ((NODE, "carts-0001-001"), ("CacheNodeId", "0001")), ELASTICACHE),)
+    series = (
+        ListedSeries("CPUUtilization", ((NODE, "carts-0001-001"), ("CacheNodeId", "0001")), ELASTICACHE),
+    )
     made = aws_alarms.elasticache_alarms(a_card(EffectiveDurability="async"), series)
     template = aws_alarms.cloudformation(made)
     assert lint(template, regions=["us-east-1"]) == []

@@ -165,6 +165,7 @@ CASES = [
 ]
 
 
+@pytest.mark.usefixtures("briefly")
 @pytest.mark.needs("sorted_hits")
 @pytest.mark.parametrize(("metric", "type_", "kind", "dim", "scale"), CASES)
 def test_recall_of_a_sweep_is_that_of_float64(
@@ -246,6 +247,7 @@ def test_equal_documents_do_not_hide_a_nearer_one_that_was_missed(client: Client
     assert len(verdict.extra) == 1
 
 
+@pytest.mark.usefixtures("briefly")
 @pytest.mark.needs("sorted_hits")
 def test_every_view_counts_the_same(client: Client, prefix: str) -> None:
     """The grid and the map's overlay against the same float64 answer as the sweep."""

@@ -86,8 +86,10 @@ def sayable(client: Client, info: IndexInfo, number: int, seed: int) -> list[Con
         except BadFilter:
             continue
         kept.append(condition)
-    assert len(kept) >= number
-    return kept[:number]
+        if len(kept) == number:
+            break
+    assert len(kept) == number
+    return kept
 
 
 def negates_words(condition: Condition, *, negated: bool = False) -> bool:

@@ -94,6 +94,7 @@ def test_vectors_are_read_as_they_were_written(client: Client, info: IndexInfo) 
     np.testing.assert_allclose(block.vectors[0], units[3], atol=1e-6)
 
 
+@pytest.mark.usefixtures("briefly")
 @pytest.mark.parametrize("condition", ["*", "@kind:{k1}"])
 def test_recall_is_measured(client: Client, info: IndexInfo, condition: str) -> None:
     request = SweepRequest(

@@ -141,6 +141,7 @@ def test_equal_vectors_by_the_thousand_still_give_k_documents(client: Client) ->
     assert all((distances == 0).all() for distances in found.distances)
 
 
+@pytest.mark.usefixtures("briefly")
 def test_recall_map_and_misses_take_the_nearest_vector(
     client: Client, documents: dict[str, Doubles], tmp_path: Path
 ) -> None:

@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 from uv import find_uv_bin
 
+from memdb.cluster.client import connect
 from memdb.cluster.engine import running_engines
 from memdb.ports import free_port, port_is_free
+from memdb.sessions import store
 from tests.waiting import PATIENCE_S, gone, until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -98,7 +100,8 @@ def test_demo_in_a_fresh_environment_outside_a_clone(fresh: Path, tmp_path: Path
             return False
 
     def loaded() -> bool:
-        return len(memdb("sessions", "--limit", "50")["sessions"]) == 20  # type: ignore[arg-type]
+        with connect(engine.target) as client:
+            return store.count(client).value == 20
 
     for _turn in ("first", "second"):
         demo = start()
@@ -106,6 +109,7 @@ def test_demo_in_a_fresh_environment_outside_a_clone(fresh: Path, tmp_path: Path
             until(serves, "the app serves its page")
             (engine,) = running_engines(home)
             until(loaded, "the demo is loaded")
+            assert len(memdb("sessions", "--limit", "50")["sessions"]) == 20  # type: ignore[arg-type]
             hits = memdb("search", "--index", "idx:embeddings", "--text", "create a bucket", "--k", "5")[
                 "hits"
             ]

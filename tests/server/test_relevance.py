@@ -16,7 +16,7 @@ from memdb.cli import main
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
 from memdb.embedding import Embedder, Patience, Side, local
-from memdb.embedding.answers import Answer
+from memdb.embedding.answers import ModelAnswer
 from memdb.errors import BadInput, Cancelled, UnknownField, UnknownIndex, Unreachable, UnsupportedFeature
 from memdb.relevance import compare, evaluate, labels, store
 from memdb.relevance.evaluate import run_saved
@@ -49,14 +49,14 @@ class Toy:
     told: int = field(default=0, compare=False)
     spec, identity, sends_to, at_once, longest = "toy", "toy", "", 1_000, 1_000
 
-    def call(self, texts: Sequence[str], side: Side) -> Answer:
+    def call(self, texts: Sequence[str], side: Side) -> ModelAnswer:
         assert side == "query"
         self.told += len(texts)
         if self.told > self.fails_after:
             raise Unreachable(
                 "The embedding endpoint h:1 did not answer (Timeout).", "Check MEMDB_EMBEDDER_URL."
             )
-        return Answer([vector_of(text) for text in texts], sum(len(text.split()) for text in texts))
+        return ModelAnswer([vector_of(text) for text in texts], sum(len(text.split()) for text in texts))
 
 
 def vector_of(text: str) -> np.ndarray:

@@ -126,6 +126,7 @@ def info(filled: Target) -> index.IndexInfo:
         return index.index_info(client, "docs")
 
 
+@pytest.mark.usefixtures("briefly")
 @pytest.mark.parametrize("name", NAMES)
 def test_what_leaves_is_a_result_or_an_error_of_ours(
     filled: Target, info: index.IndexInfo, name: str

@@ -18,7 +18,7 @@ from memdb.jobs import silent
 from memdb.tuning import cost, queries, report, sample, store, truth
 from memdb.tuning.ask import asked_queries, recall, run_saved
 from memdb.tuning.reference import reference
-from memdb.tuning.run import Goal, Queries, Run, SweepRequest
+from memdb.tuning.run import USUAL, Goal, Queries, Run, SweepRequest
 from memdb.tuning.source import Documents, Given, Unseen
 from memdb.tuning.sweep import sweep
 from memdb.vectors import index
@@ -80,6 +80,7 @@ def exact(info: IndexInfo, made: Queries, metric: str, keep: np.ndarray) -> np.n
     return np.sort(far, axis=1)
 
 
+@pytest.mark.usefixtures("briefly")
 @pytest.mark.parametrize(("metric", "condition"), [("L2", "*"), ("COSINE", "*"), ("IP", "@tag:{t1|t2}")])
 def test_the_estimate_holds_the_recall_that_all_documents_give(
     each: Client,  # noqa: F811
@@ -136,6 +137,7 @@ def test_queries_are_made_and_documents_taken_from_the_sample_alone(client: Clie
     assert documents.own_keys == chosen.keys[:150]
 
 
+@pytest.mark.usefixtures("briefly")
 def test_a_sampled_run_says_so_everywhere_and_is_kept(client: Client, prefix: str, tmp_path: Path) -> None:
     info = load(client, prefix)
     run = run_saved(client, info, request(info), tmp_path, asked=asked())
@@ -168,6 +170,7 @@ def test_a_sampled_run_says_so_everywhere_and_is_kept(client: Client, prefix: st
     assert second.sampled.kept
 
 
+@pytest.mark.usefixtures("briefly")
 def test_the_command_estimates_and_prints_it(
     client: Client, prefix: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,6 +213,39 @@ def test_a_read_only_target_is_estimated_on_every_engine(
     assert "estimated from a sample of 540 (30 %)" in run.recommendation.sentence
 
 
+def test_the_usual_sample_is_read_on_where_it_leaves_the_answer_open_and_a_number_is_kept_to(
+    client: Client, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "FEWEST", 150)
+    monkeypatch.setattr(sample, "GROWTH", 12)
+    monkeypatch.setattr("memdb.tuning.reference.MOST_EF", 500)  # the sweep's own last setting
+    info, made = load(client, prefix), asked()
+    some = request(info, sample=150, ef_min=250, ef_max=500)
+    first = sweep(client, info, some, made)
+    best = max(first.points, key=lambda point: point.recall)
+    assert best.estimate is not None
+    hits = best.estimate.reference
+    # Just what it would show, were it known what the reference misses.
+    target = best.recall - (hits.mean - hits.low) - 1e-6
+    assert best.low < target
+    kept_to = sweep(client, info, replace(some, goal=Goal("recall", target)), made)
+    assert kept_to.sampled is not None
+    assert kept_to.sampled.drawn == 150
+    run = sweep(client, info, replace(kept_to.request, sample=USUAL), made)
+    assert run.sampled is not None
+    assert run.sampled.drawn == COUNT
+    assert "A sample of 150 left open which setting meets the goal; 1,800 were read." in run.notes
+    assert run.recommendation is not None
+    assert "a sample of 1,800 " in run.recommendation.sentence
+    whole = sweep(client, info, replace(kept_to.request, sample=0), made)
+    for point, true in zip(run.points, whole.points, strict=True):
+        assert point.recall == pytest.approx(true.recall, abs=1e-6)
+        assert (point.low, point.high) == pytest.approx((true.low, true.high), abs=1e-6)
+    last = run.points[-1].estimate
+    assert last is not None
+    assert (run.sampled.reference_ef, last.reference.mean) == (500, 1)  # its answers serve twice
+
+
 # ---- bad input ---------------------------------------------------------------------------------------
 
 
@@ -218,6 +254,8 @@ def test_a_sample_larger_than_the_index_is_a_full_run_and_told(client: Client, p
     run = sweep(client, info, request(info, sample=5_000), asked(60))
     assert run.sampled is None
     assert any("A sample of 5,000 was asked for; 400 documents match: all were read" in n for n in run.notes)
+    run = sweep(client, info, request(info, sample=USUAL), asked(60))
+    assert any("A sample was asked for; 400 documents match: all were read" in note for note in run.notes)
 
 
 def test_a_filter_that_leaves_no_sample_is_told(client: Client, prefix: str) -> None:
@@ -323,6 +361,7 @@ def test_a_probe_reads_little_on_every_engine(each: Client, prefix: str) -> None
     assert least < some.bytes < cost.whole(10_000_000, 1_000, measured).bytes
 
 
+@pytest.mark.usefixtures("briefly")
 def test_zero_vectors_under_cosine_lead_a_search_astray_and_the_estimate_stays_right(
     client: Client, prefix: str
 ) -> None:

@@ -16,7 +16,7 @@ from memdb.cluster.client import Client
 from memdb.cluster.engine import Engine
 from memdb.errors import NotFound
 from memdb.sessions import known, listing
-from memdb.sessions.detect import GROUPS, Detected, detect
+from memdb.sessions.detect import GROUPS, Detected, detect, grouped
 from memdb.sessions.survey import survey
 from tests.server.test_session_frameworks import put
 
@@ -79,6 +79,12 @@ def test_keys_are_grouped_by_what_they_begin_and_end_with(
     assert seen == (names or {key.partition(":")[0] for key in keys})
     for id_ in seen:
         assert listing.open_session(server, format_, id_).session.total == 1
+
+
+def test_a_key_that_ends_as_others_do_without_an_id_is_in_a_group_too() -> None:
+    keys = ["user:1:chat", "user:2:chat", "user:chat", "user::chat", "user:3"]
+    groups = grouped([(key, "list") for key in keys])
+    assert sorted(key for members in groups.values() for key in members) == sorted(keys)
 
 
 def test_queues_and_records_are_no_conversations(server: Client) -> None:

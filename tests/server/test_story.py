@@ -58,6 +58,7 @@ def test_a_look_that_ended_early_does_not_speak_for_the_whole_target(
         leaning.pair(reader, 7)
 
 
+@pytest.mark.usefixtures("briefly")
 def test_the_query_asked_live_finds_what_the_server_returns(reader: Client) -> None:
     info = index_info(reader, INDEX)
     request = SweepRequest(INDEX, "embedding", concurrency=(), ef_max=40, source=Unseen(60, 1, extend=False))

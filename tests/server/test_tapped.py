@@ -90,6 +90,7 @@ def true_recall(client: Client, n: int, ef: int | None) -> float:
     return len(exact & {key.decode() for key in reply[1:]}) / k
 
 
+@pytest.mark.usefixtures("briefly")
 def test_a_sweep_asks_each_search_with_its_own_filter_and_k(index: Client, tmp_path: Path) -> None:
     path = of_application(tmp_path / "tap.parquet")
     request = SweepRequest("idx", goal=Goal("recall", 0.9), source=File(path.name, str(path)), concurrency=())
@@ -131,6 +132,7 @@ def test_a_sweep_asks_each_search_with_its_own_filter_and_k(index: Client, tmp_p
     assert again.queries.digest == run.queries.digest
 
 
+@pytest.mark.usefixtures("briefly")
 def test_of_an_index_too_large_to_read_a_sample_is_held_against_each_search(
     index: Client, tmp_path: Path
 ) -> None:
@@ -168,6 +170,7 @@ def test_a_filter_that_leaves_fewer_than_k_is_no_miss_of_a_sampled_run(index: Cl
     assert [point.recall for point in run.points] == [1.0] * len(run.points)
 
 
+@pytest.mark.usefixtures("briefly")
 def test_the_command(
     index: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

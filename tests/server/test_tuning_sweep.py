@@ -506,6 +506,7 @@ def test_files_of_queries(client: Client, prefix: str, tmp_path: Path) -> None:
         assert caught.value.hint, name
 
 
+@pytest.mark.usefixtures("briefly")
 def test_the_command_line(
     client: Client,
     prefix: str,
@@ -539,6 +540,7 @@ def test_the_command_line(
     assert "not between 0 and 1" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("briefly")
 @pytest.mark.needs("told_plans")
 def test_the_command_line_says_where_a_setting_changes_nothing(
     client: Client,

@@ -69,6 +69,7 @@ def _info(client: Client, prefix: str) -> IndexInfo:
     return index.index_info(client, prefix + "idx")
 
 
+@pytest.mark.usefixtures("briefly")
 @pytest.mark.needs("flat_info")  # the front changes its words
 @pytest.mark.parametrize("condition", ["*", "@kind:{k1}"])
 def test_a_graph_without_ef_runtime_is_one_point_and_approximate(

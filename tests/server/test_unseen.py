@@ -21,6 +21,7 @@ from memdb.tuning.sweep import sweep
 from memdb.vectors import index
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, TagField
 
+pytestmark = pytest.mark.usefixtures("briefly")
 DIM, INSIDE, OUTSIDE = 24, 2_000, 700
 
 

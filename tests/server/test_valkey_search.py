@@ -154,6 +154,7 @@ def matching(loaded: Loaded, condition: Condition) -> list[int]:
     return [i for i in range(COUNT) if held(i)]
 
 
+@pytest.mark.usefixtures("briefly")
 @pytest.mark.parametrize(("condition", "broken"), FILTERS)
 def test_only_documents_under_the_filter_count(
     valkey: Client, prefix: str, tmp_path: Path, condition: Condition, broken: bool

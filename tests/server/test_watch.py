@@ -22,7 +22,7 @@ from memdb.vectors.index import index_info
 from memdb.watch import judge, runner, series
 from memdb.watch import measure as measuring
 from memdb.watch.runner import Watcher, once, rows_of
-from memdb.watch.series import Measured, Watch
+from memdb.watch.series import Measurement, Watch
 from tests.waiting import until
 
 DIM, DOCUMENTS = 10, 1_200
@@ -274,7 +274,7 @@ def test_the_app_s_watcher_survives_the_server_and_itself(tmp_path: Path) -> Non
             again.stop(wait_s=60)
 
 
-def _last(path: Path, watch: Watch) -> Measured:
+def _last(path: Path, watch: Watch) -> Measurement:
     return rows_of(path, watch)[-1]
 
 

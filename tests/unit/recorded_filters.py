@@ -10,6 +10,7 @@ import dataclasses
 import gzip
 import json
 import random
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -199,7 +200,9 @@ def _one_apart(a: str, b: str) -> bool:
 EXTREMES = (-float("inf"), -1e300, -1e17, -3e-7, 0.0, 1e-5, 0.1 + 0.2, 2.0**53 + 2, 1e22, 1e300, float("inf"))
 
 
-def generated(number: int, seed: int, *, text: bool, negation: bool, phrases: bool = True) -> list[Condition]:
+def generated(
+    number: int, seed: int, *, text: bool, negation: bool, phrases: bool = True
+) -> Iterator[Condition]:
     """Conditions on these documents, nested up to three deep, the same for the same seed."""
     rng = random.Random(seed)
     data = entries("redisearch")[0]["data"]
@@ -244,4 +247,4 @@ def generated(number: int, seed: int, *, text: bool, negation: bool, phrases: bo
         parts = tuple(tree(depth - 1) for _ in range(rng.choice([1, 2, 2, 3])))
         return And(parts) if kind < 0.85 else Or(parts)
 
-    return [tree(rng.choice([0, 1, 2, 3])) for _ in range(number)]
+    return (tree(rng.choice([0, 1, 2, 3])) for _ in range(number))

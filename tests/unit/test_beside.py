@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from memdb.operations.growth import Growth, growth
-from memdb.operations.index_memory import Part
+from memdb.operations.index_memory import MemoryPart
 from memdb.operations.memory import MemorySplit
 from memdb.sizing import beside, profiles
 from memdb.sizing.model import COMPONENTS, predict
@@ -17,7 +17,7 @@ from memdb.sizing.shape import Sessions, Shape
 
 
 def _split(used: float, **sizes: float | None) -> MemorySplit:
-    parts = tuple(Part(name, size, None, "a test") for name, size in sizes.items())
+    parts = tuple(MemoryPart(name, size, None, "a test") for name, size in sizes.items())
     return MemorySplit("a:1", used, parts, 10, 10, (), None, ())
 
 

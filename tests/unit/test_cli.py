@@ -241,7 +241,7 @@ def test_no_value_is_markup_or_an_emoji(capsys: pytest.CaptureFixture[str]) -> N
     output.print_table(NASTY, (NASTY, "n"), [(NASTY, "1")] * 2, right=(1,))
     output.say(NASTY)
     output.note(NASTY)
-    with output.Bar() as bar:
+    with output.ProgressBar() as bar:
         bar.report(NASTY, 1, 2)
         bar.say(NASTY)
     out, err = capsys.readouterr()

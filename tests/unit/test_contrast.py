@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from memdb.durability.drill import CACHE, Second, Side
+from memdb.durability.drill import CACHE, DrillSide, Second
 from memdb.story.contrast import Contrast, contrast
 from memdb.ui.durability import timeline
 from tests.unit.tune_run import run
@@ -39,7 +39,7 @@ def test_where_nothing_is_gained_there_is_none() -> None:
 
 def test_the_drill_s_bars_reach_from_what_is_kept_to_what_was_acknowledged() -> None:
     seconds = (Second(0, 10, 0), Second(1, 8, 5), Second(2, 3, 3))
-    side = Side(CACHE, 21, 13, 8, 0, 0, 0, 1.5, 0.5, 1.0, 2.0, None, None, seconds)
+    side = DrillSide(CACHE, 21, 13, 8, 0, 0, 0, 1.5, 0.5, 1.0, 2.0, None, None, seconds)
     chart = timeline(side, 4, 10, dark=False)
     bars = chart.rows[chart.rows["kind"] == "bar"]
     edges = {(row["name"], row["x"]): (row["low"], row["y"]) for row in bars.to_dict("records")}

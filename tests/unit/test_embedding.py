@@ -19,7 +19,7 @@ from botocore.stub import ANY, Stubber
 
 from memdb import files
 from memdb.embedding import Embedder, Patience, bedrock, declared, fits, named
-from memdb.embedding.kept import Kept
+from memdb.embedding.kept import KeptVectors
 from memdb.embedding.openai import OpenAI
 from memdb.errors import BadInput, EngineError, LoginFailed, MemDBError, ServiceUnreachable, Throttled
 from memdb.settings import Settings
@@ -206,8 +206,8 @@ def test_what_was_embedded_is_kept_without_text_and_without_key(endpoint: Endpoi
 
 
 def test_what_is_kept_is_bounded_and_the_longest_unused_goes_first(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "embeddings" / "texts.sqlite", most_bytes=100 * 40)
-    digests = [Kept.digest("m", "query", str(i)) for i in range(150)]
+    kept = KeptVectors(tmp_path / "embeddings" / "texts.sqlite", most_bytes=100 * 40)
+    digests = [KeptVectors.digest("m", "query", str(i)) for i in range(150)]
     row = np.ones(10, np.float32)
     kept.put({digest: row * i for i, digest in enumerate(digests[:100])})
     assert len(kept.get(digests[:50])) == 50  # used now, so these stay
@@ -223,7 +223,7 @@ def test_what_is_kept_is_bounded_and_the_longest_unused_goes_first(tmp_path: Pat
 
 def test_work_goes_on_without_a_file_that_cannot_be_used(endpoint: Endpoint, tmp_path: Path) -> None:
     there = settings(tmp_path, embedder_url=endpoint.url)
-    path = Kept.under(tmp_path).path
+    path = KeptVectors.under(tmp_path).path
     path.parent.mkdir()
     path.write_bytes(b"no database, but long enough to be taken for one" * 100)
     assert named("openai:m-8", there).embed(["a"]).shape == (1, 8)

@@ -22,7 +22,7 @@ import pytest
 from memdb import array_files, files
 from memdb.cluster.engine import runtime
 from memdb.cluster.target import Target
-from memdb.embedding.kept import Kept
+from memdb.embedding.kept import KeptVectors
 from memdb.errors import BadInput, DamagedFile, MemDBError, NotFound, NotKept
 from memdb.operations import history
 from memdb.operations.past import Past
@@ -120,7 +120,7 @@ def made_record(home: Path) -> Path:
 
 
 def made_kept(home: Path) -> Path:
-    kept = Kept.under(home)
+    kept = KeptVectors.under(home)
     kept.put({b"x" * 20: np.ones(4, np.float32)})
     return kept.path
 
@@ -428,7 +428,7 @@ def test_prices_come_back_as_they_were(tmp_path: Path) -> None:
 def test_embedded_texts_that_are_damaged_are_embedded_again(tmp_path: Path, damage: str) -> None:
     path = made_kept(tmp_path)
     DAMAGE[damage](path)
-    kept, row = Kept.under(tmp_path), {b"y" * 20: np.full(4, 2, np.float32)}
+    kept, row = KeptVectors.under(tmp_path), {b"y" * 20: np.full(4, 2, np.float32)}
     assert kept.get([b"y" * 20]) == {}
     kept.put(row)
     np.testing.assert_array_equal(kept.get([b"y" * 20])[b"y" * 20], row[b"y" * 20])

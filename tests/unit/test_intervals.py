@@ -120,6 +120,12 @@ def test_pairs_cover_and_are_sharper() -> None:
         narrower += pair.high - pair.low < apart.high - apart.low
     assert covered / 150 >= 0.93
     assert narrower == 150
+    rows = np.random.default_rng(3).choice([0.0, 0.3, 0.9, 1.0], (4, 60))
+    for row, made in zip(rows, intervals.means(rows, 0.9), strict=True):
+        alone = intervals.mean(row, 0.9)
+        assert (made.mean, made.low, made.high) == pytest.approx(
+            (alone.mean, alone.low, alone.high), abs=1e-9
+        )
 
 
 def test_two_equal_samples_may_still_differ() -> None:

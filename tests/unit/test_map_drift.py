@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from memdb.errors import Cancelled
 from memdb.jobs import Report
 from memdb.maps import drift, two
-from memdb.maps.sample import Sample
+from memdb.maps.sample import MapSample
 
 
 def drawn(n: int, d: int, seed: int, shift: float = 0.0, length_one: bool = False) -> np.ndarray:
@@ -177,8 +177,8 @@ def test_documents_of_both_sides_are_one_point_and_compared_on_one_side() -> Non
     later = vectors[100:].copy()
     later[:50] += 1.0  # d:100 to d:149 moved
     added = drawn(30, 4, 12)
-    before = Sample(keys, vectors, n)
-    after = Sample((*keys[100:], *(f"e:{i}" for i in range(30))), np.concatenate([later, added]), n)
+    before = MapSample(keys, vectors, n)
+    after = MapSample((*keys[100:], *(f"e:{i}" for i in range(30))), np.concatenate([later, added]), n)
     points, placed, was, now, moved = two.joined(before, after)
     assert moved == 50
     assert len(points) == len(placed) == n + 50 + 30

@@ -10,8 +10,8 @@ import pytest
 
 from memdb.cli import memory as memory_command
 from memdb.operations import index_memory, keyspace
-from memdb.operations.index_memory import Part
-from memdb.operations.keyspace import Coverage, Drawn, Estimate, Freed, Key
+from memdb.operations.index_memory import MemoryPart
+from memdb.operations.keyspace import Coverage, Drawn, Freed, Key, TotalEstimate
 from memdb.operations.memory import TITLES, MemorySplit, assemble
 from memdb.operations.samples import Sample
 from memdb.tuning.candidates import Candidate
@@ -48,15 +48,15 @@ KEYS = (
 @pytest.mark.parametrize(
     ("values", "population", "expected"),
     [
-        ([], 0, Estimate(0.0, 0.0)),
-        ([], 5, Estimate(0.0, None)),
-        ([7.0], 1, Estimate(7.0, 0.0)),
-        ([7.0], 3, Estimate(21.0, None)),
-        ([1.0, 3.0], 2, Estimate(4.0, 0.0)),
-        ([5.0, 5.0, 5.0], 100, Estimate(500.0, 0.0)),
+        ([], 0, TotalEstimate(0.0, 0.0)),
+        ([], 5, TotalEstimate(0.0, None)),
+        ([7.0], 1, TotalEstimate(7.0, 0.0)),
+        ([7.0], 3, TotalEstimate(21.0, None)),
+        ([1.0, 3.0], 2, TotalEstimate(4.0, 0.0)),
+        ([5.0, 5.0, 5.0], 100, TotalEstimate(500.0, 0.0)),
     ],
 )
-def test_totals(values: list[float], population: int, expected: Estimate) -> None:
+def test_totals(values: list[float], population: int, expected: TotalEstimate) -> None:
     assert keyspace.estimate(values, population) == expected
 
 
@@ -203,7 +203,7 @@ def test_the_dialect_by_what_it_told(table: float | None, total: float | None, e
 def test_the_split_adds_up_and_survives_json() -> None:
     found = assemble(SAMPLE, Drawn(4, KEYS), "redisearch", {})
     assert tuple(part.name for part in found.parts) == tuple(TITLES)
-    assert found.part("keys") == Part("keys", 400.0, 0.0, "MEMORY USAGE of all 4 keys")
+    assert found.part("keys") == MemoryPart("keys", 400.0, 0.0, "MEMORY USAGE of all 4 keys")
     assert found.part("aof").bytes == 8.0
     assert found.rest == pytest.approx(1_000_000 - sum(part.bytes or 0 for part in found.parts))
     assert found.ttl_share == 0.25  # as INFO tells, not the sample

@@ -19,7 +19,7 @@ from memdb.errors import BadInput, DamagedFile, MemDBError, NotFound
 from memdb.relevance import compare, exchange, gate, labels, report, store
 from memdb.relevance.labels import Label
 from memdb.relevance.measures import measured
-from memdb.relevance.run import Answered, Evaluation, EvaluationRequest, Setting
+from memdb.relevance.run import Evaluation, EvaluationRequest, Setting, SettingAnswers
 
 HOSTILE = "k:\udcff <b>\t, \"q\" 'x'"
 
@@ -308,7 +308,7 @@ def evaluation(
         "questions": tuple(f"question {i}" for i in range(count)),
         "grades": tuple(grades or ({f"r{i}": 1} for i in range(count))),
         "answers": tuple(
-            Answered(s, tuple(tuple(row) for row in rows), 0.5)
+            SettingAnswers(s, tuple(tuple(row) for row in rows), 0.5)
             for s, rows in zip(settings, hits, strict=True)
         ),
         "notes": (),

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from memdb.cli.output import Bar, fitting, print_table
+from memdb.cli.output import ProgressBar, fitting, print_table
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_no_progress_is_left_in_a_pipe_however_long_the_work_takes(
 ) -> None:
     hours = itertools.count(0, 3_600)
     monkeypatch.setattr(time, "monotonic", lambda: float(next(hours)))
-    with Bar() as bar:
+    with ProgressBar() as bar:
         for done in range(4):
             bar.report("Reading", done, 3)
             bar.report("Writing", done, 3)

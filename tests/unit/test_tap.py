@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hiredis
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -52,8 +53,28 @@ def test_a_search_is_read_with_its_own_settings(
 
 
 @pytest.mark.parametrize(
+    ("command", "query", "beside", "condition"),
+    [
+        ("FT.SEARCH", "*", "FILTER p (50 inf", "@p:[(50 inf]"),
+        ("FT.SEARCH", "@a:{x} | @b:{y}", "NOCONTENT filter p-q 5 6 SORTBY d LIMIT 0 9 FILTER r 1 +inf",
+         "(@a:{x} | @b:{y}) @p\\-q:[5 6] @r:[1 +inf]"),
+        ("FT.SEARCH", "*", "GEOFILTER at 2.5 48 10 km RETURN 2 params 2", "@at:[2.5 48 10 km]"),
+        ("FT.SEARCH", "(@a:{x})", "RETURN 3 FILTER p 1", "@a:{x}"),
+        ("FT.AGGREGATE", "*", "LOAD 2 @params @p FILTER @p>5 SORTBY 2 @p DESC", "*"),
+    ],
+)  # fmt: skip
+def test_what_narrows_a_search_beside_its_query_is_part_of_its_filter(
+    command: str, query: str, beside: str, condition: str
+) -> None:
+    words = [command, "idx", f"{query}=>[KNN 3 @vec $v]", *beside.split(), "PARAMS", "2", "v", "abcd"]
+    assert read([word.encode() for word in words]) == KnnCall("idx", "vec", condition, (), 3, None, b"abcd")
+
+
+@pytest.mark.parametrize(
     "words",
     [
+        [*search("*=>[KNN 10 @vec $v]"), b"INKEYS", b"2", b"d:1", b"d:2"],  # no filter says these
+        [*search("tea=>[KNN 10 @vec $v]"), b"infields", b"1", b"title"],
         [b"GET", b"=>[KNN 10 @vec $v]", b"x"],
         search("@t:tea"),
         search("*=>[KNN 10 @vec $other]"),
@@ -363,7 +384,16 @@ def test_a_damaged_record_is_told(tmp_path: Path) -> None:
     changed = io.BytesIO()
     pq.write_table(table, changed)
     damaged = [changed.getvalue()]
-    for told in ('{"version": 2, "share": 1, "seen": 1}', '{"version": 1, "share": 0, "seen": 1}', "[]", "{"):
+    for name, value in (("k", 0), ("k", -3), ("ef_runtime", 0), ("took_ms", float("nan")), ("took_ms", -1.0)):
+        column = pq.read_schema(path).get_field_index(name)
+        odd = pa.array([value] * 50, pq.read_schema(path).field(name).type)
+        other = io.BytesIO()
+        pq.write_table(pq.read_table(path).set_column(column, name, odd), other)
+        damaged.append(other.getvalue())
+    endless = '{"version": 1, "share": 1, "seen": Infinity}'
+    for told in (
+        '{"version": 2, "share": 1, "seen": 1}', '{"version": 1, "share": 0, "seen": 1}', endless, "[]", "{",
+    ):  # fmt: skip
         other = io.BytesIO()
         pq.write_table(table.replace_schema_metadata({b"memdb.tap": told}), other)
         damaged.append(other.getvalue())
@@ -379,6 +409,27 @@ def test_a_damaged_record_is_told(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match=r"tap.parquet' is damaged, or of another version"):
             Recorder(path).close()
         assert path.read_bytes() == content
+
+
+def test_rows_that_another_program_wrote_anew_are_a_record_and_never_taken_for_texts(tmp_path: Path) -> None:
+    path, other = tmp_path / "tap.parquet", io.BytesIO()
+    with Recorder(path) as recorder:
+        for number in range(6):
+            more = " EF_RUNTIME 50" if number % 2 else ""
+            draw = recorder.wanted()
+            assert draw is not None
+            recorder.offer(draw, search(f"*=>[KNN 10 @vec $v{more}]"), 1.7e9 + number, None)
+    frame = pd.read_parquet(path)
+    frame[frame["at"] >= frame["at"].iloc[2]].assign(note="mine").to_parquet(other)
+    record, whole = load("some.parquet", other.getvalue()), load(path.name, path.read_bytes())
+    assert record is not None
+    assert whole is not None
+    assert record.searches == whole.searches[2:]
+    frame.assign(k="many").to_parquet(other := io.BytesIO())
+    with pytest.raises(BadInput, match=r"some.parquet' is damaged"):
+        load("some.parquet", other.getvalue())
+    frame.drop(columns="vector").to_parquet(other := io.BytesIO())
+    assert load("some.parquet", other.getvalue()) is None
 
 
 def test_half_written_parts_of_a_killed_tap_are_removed(tmp_path: Path) -> None:

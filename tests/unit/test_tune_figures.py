@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import pytest
 
 from memdb.ui.tune import figures
-from memdb.ui.tune.figures import Bar, Curve, Times, Trade
+from memdb.ui.tune.figures import Curve, IntervalBar, Times, Trade
 from tests.unit.tune_run import NASTY
 
 EFS = (10, 20, 40, 80)
@@ -29,7 +29,7 @@ def _all(dark: bool) -> list[go.Figure]:
             [1, 2], [NASTY, "b"], (10, 20), np.array([[True, True], [False, True]]), dark=dark
         ),
         figures.intervals(
-            [Bar(NASTY, 0.9, 0.8, 1.0, 40), Bar("b", 0.5, 0.2, 0.8, 3, True)],
+            [IntervalBar(NASTY, 0.9, 0.8, 1.0, 40), IntervalBar("b", 0.5, 0.2, 0.8, 3, True)],
             confidence=0.9,
             reference=0.9,
             dark=dark,
@@ -104,7 +104,9 @@ def test_the_recommended_setting_carries_a_star_and_the_target_a_line() -> None:
 
 def test_small_samples_are_drawn_open() -> None:
     figure = figures.intervals(
-        [Bar("a", 0.9, 0.8, 1.0, 40), Bar("b", 0.5, 0.2, 0.8, 3, True)], confidence=0.95, dark=False
+        [IntervalBar("a", 0.9, 0.8, 1.0, 40), IntervalBar("b", 0.5, 0.2, 0.8, 3, True)],
+        confidence=0.95,
+        dark=False,
     )
     assert [t.marker.symbol for t in figure.data] == ["circle", "circle-open"]
     assert [list(t.x) for t in figure.data] == [[0.9], [0.5]]
@@ -133,7 +135,7 @@ def test_a_hover_names_the_confidence_that_was_chosen(confidence: float, said: s
     drawn = [
         figures.recall_curve([curve], dark=False),
         figures.recall_curve([replace(curve, efs=(0,), recall=(1.0,), low=(0.9,), high=(1.0,))], dark=False),
-        figures.intervals([Bar("a", 0.9, 0.8, 1.0, 40)], confidence=confidence, dark=False),
+        figures.intervals([IntervalBar("a", 0.9, 0.8, 1.0, 40)], confidence=confidence, dark=False),
         figures.differences((10,), (0.1,), (0.05,), (0.15,), confidence=confidence, dark=False),
     ]
     for figure in drawn:

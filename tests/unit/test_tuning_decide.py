@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from memdb import intervals
+from memdb.intervals import Interval
 from memdb.tuning import decide
-from memdb.tuning.run import Definition, EfPoint, Goal, SweepRequest
+from memdb.tuning.estimate import Estimate
+from memdb.tuning.run import Definition, EfPoint, Goal, SweepRequest, Uncertainty
 
 HNSW = Definition("HNSW", "FLOAT32", 8, "L2", 16, 200)
 
@@ -184,6 +187,27 @@ def test_more_queries_are_wanted_only_where_they_could_help() -> None:
     assert decide.left_open(open_, goal)
     assert not decide.left_open([point(10, np.full(50, 0.5)), open_[1]], goal)
     assert not decide.left_open(open_, Goal("p99_ms", 5))
+
+
+def test_a_larger_sample_is_wanted_only_where_what_the_reference_misses_hides_the_answer() -> None:
+    """The cheaper setting: 0.955, of which the queries leave 0.005 open and what may be unseen 0.01 or 0.001."""
+    goal = Goal("recall", 0.945)
+
+    def points(queries: float, sample: float) -> list[EfPoint]:
+        hits = Interval(0.96, 0.96 - queries, 0.96 + queries)
+        both = math.hypot(queries, sample)
+        made = Estimate(
+            Interval(0.955, 0.955 - both, 0.955 + both), hits, Interval(0.005, 0.0, 0.005 + sample)
+        )
+        cheap = replace(point(20, np.ones(9)), recall=0.955, low=made.recall.low, estimate=made)
+        return [cheap, replace(point(40, np.ones(9)), recall=0.99, low=0.98)]
+
+    assert decide.hidden(points(0.005, 0.01), goal)
+    assert not decide.hidden(points(0.005, 0.001), goal)  # shown as it is
+    assert not decide.hidden(points(0.015, 0.01), goal)  # more queries are what it takes
+    assert not decide.hidden(points(0.005, 0.01), Goal("recall", 0.96))
+    assert not decide.hidden(points(0.005, 0.01), Goal("p99_ms", 5))
+    assert not decide.hidden(points(0.005, 0.01), goal, Uncertainty(0.3, 0.3))  # nor does a sample tell that
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])

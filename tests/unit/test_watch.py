@@ -18,15 +18,15 @@ from memdb.errors import BadInput, DamagedFile, OutOfRange, UnderWay
 from memdb.operations import history
 from memdb.operations.past import Past
 from memdb.watch import judge, metrics, runner, series
-from memdb.watch.series import Measured, Watch
+from memdb.watch.series import Measurement, Watch
 
 T0 = 1_800_000_000.0
 WATCH = Watch("idx", k=10, ef_runtime=40, target=0.9)
 
 
-def row(at: float, recall: float | None, half: float = 0.02, **more: object) -> Measured:
+def row(at: float, recall: float | None, half: float = 0.02, **more: object) -> Measurement:
     bounds = (None, None) if recall is None else (recall - half, recall + half)
-    made = Measured(
+    made = Measurement(
         T0 + at, WATCH, 500, "500 made queries", recall, *bounds, 1_000, "ready", 1.0, "run", "def", 1_000, 0
     )
     return replace(made, **more)  # type: ignore[arg-type]

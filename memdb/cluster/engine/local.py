@@ -15,7 +15,7 @@ from types import TracebackType
 from memdb.cluster.engine import runtime
 from memdb.cluster.engine.binaries import Binaries, find_binaries, packaged_json
 from memdb.cluster.engine.config import NodeConfig
-from memdb.cluster.engine.node import Node, NodePlan
+from memdb.cluster.engine.node import NodePlan, ServerProcess
 from memdb.cluster.engine.shape import form_shard, wait_cluster
 from memdb.cluster.target import Target
 from memdb.errors import EngineUnavailable
@@ -32,7 +32,12 @@ class Engine:
     """The running local engine. Ends with `stop`, with the context, and with this process."""
 
     def __init__(
-        self, primary: Node, replicas: list[Node], *, cluster: bool, others: list[Node] | None = None
+        self,
+        primary: ServerProcess,
+        replicas: list[ServerProcess],
+        *,
+        cluster: bool,
+        others: list[ServerProcess] | None = None,
     ) -> None:
         self._primary, self._replicas, self._cluster = primary, replicas, cluster
         self._others = others or []  # primaries of further shards
@@ -125,7 +130,7 @@ class Engine:
                 node.stop()
 
     @property
-    def _all(self) -> tuple[Node, ...]:
+    def _all(self) -> tuple[ServerProcess, ...]:
         return (self._primary, *self._others, *self._replicas)
 
     def __enter__(self) -> Engine:
@@ -206,8 +211,8 @@ def start(
         file = None if primary_port else runtime.runtime_folder(settings.home) / f"{uuid.uuid4().hex}.json"
         return NodePlan(binaries, config, file)
 
-    nodes: list[Node] = []
-    others: list[Node] = []
+    nodes: list[ServerProcess] = []
+    others: list[ServerProcess] = []
     try:
         nodes.append(_launched(partial(plan, directory, port, 0), fixed=bool(port)))
         first = nodes[0].plan.config.port
@@ -237,11 +242,11 @@ def _json_module(directory: Path, binaries: Binaries, *, wanted: bool) -> Path |
     return module
 
 
-def _launched(plan: Callable[[], NodePlan], *, fixed: bool) -> Node:
+def _launched(plan: Callable[[], NodePlan], *, fixed: bool) -> ServerProcess:
     for tries_left in range(_PORT_TRIES - 1, -1, -1):
         chosen = plan()
         try:
-            return Node(chosen)
+            return ServerProcess(chosen)
         except EngineUnavailable:
             ports = [port for port in (chosen.config.port, chosen.config.cluster_port) if port]
             if fixed or not tries_left or all(map(port_is_free, ports)):
@@ -249,7 +254,7 @@ def _launched(plan: Callable[[], NodePlan], *, fixed: bool) -> Node:
     raise AssertionError("not reached")
 
 
-def _again(node: Node) -> Node:
+def _again(node: ServerProcess) -> ServerProcess:
     node.stop()
     # A child of the server that was writing the append-only file may hold the lock a little longer.
-    return Node(node.plan, patience_s=runtime.LEAVING_S)
+    return ServerProcess(node.plan, patience_s=runtime.LEAVING_S)

@@ -35,7 +35,7 @@ class NodePlan:
     runtime: Path | None  # file that tells other commands where this server is; None for replicas
 
 
-class Node:
+class ServerProcess:
     """A running server process. `stop` ends it; so does the end of this Python process."""
 
     def __init__(self, plan: NodePlan, *, patience_s: float | None = None) -> None:
@@ -148,7 +148,7 @@ class Node:
                 f"Its log is {self.log}.",
             )
 
-    def __enter__(self) -> Node:
+    def __enter__(self) -> ServerProcess:
         return self
 
     def __exit__(

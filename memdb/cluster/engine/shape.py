@@ -12,7 +12,7 @@ import redis
 from redis.exceptions import RedisError
 
 from memdb.cluster import replies
-from memdb.cluster.engine.node import Node
+from memdb.cluster.engine.node import ServerProcess
 from memdb.cluster.refusals import explain
 from memdb.cluster.replies import Reply
 from memdb.errors import EngineUnavailable, MemDBError
@@ -23,7 +23,11 @@ _SETTLE_S = 60.0  # forming the cluster takes about 2 s; the first synchronisati
 
 
 def form_shard(
-    primary: Node, replicas: Sequence[Node], *, cluster: bool, others: Sequence[Node] = ()
+    primary: ServerProcess,
+    replicas: Sequence[ServerProcess],
+    *,
+    cluster: bool,
+    others: Sequence[ServerProcess] = (),
 ) -> None:
     """Join the servers to one shard, or find that they are. Returns when replicas are in step.
 
@@ -61,7 +65,7 @@ def form_shard(
         _until(lambda node=node: _linked(node), _SETTLE_S, "A replica did not get the data")  # type: ignore[misc]
 
 
-def wait_cluster(node: Node, timeout_s: float) -> None:
+def wait_cluster(node: ServerProcess, timeout_s: float) -> None:
     """Wait until this node says that the cluster is ok.
 
     Raises:
@@ -70,13 +74,13 @@ def wait_cluster(node: Node, timeout_s: float) -> None:
     _until(lambda: _cluster_ok(node), timeout_s, "The cluster did not become ready")
 
 
-def _meet(primary: Node, other: Node) -> None:
+def _meet(primary: ServerProcess, other: ServerProcess) -> None:
     # After a restart both have new bus ports, and their old addresses in nodes.conf: meeting again tells.
     config = other.plan.config
     _ask(primary, "CLUSTER", "MEET", "127.0.0.1", config.port, config.cluster_port)
 
 
-def _knows(node: Node, other: str) -> bool:
+def _knows(node: ServerProcess, other: str) -> bool:
     """Whether the node has a live link to the other one."""
     for line in replies.text(_ask(node, "CLUSTER", "NODES")).splitlines():
         words = line.split()
@@ -85,16 +89,16 @@ def _knows(node: Node, other: str) -> bool:
     return False
 
 
-def _cluster_ok(node: Node) -> bool:
+def _cluster_ok(node: ServerProcess) -> bool:
     return "cluster_state:ok" in replies.text(_ask(node, "CLUSTER", "INFO"))
 
 
-def _linked(node: Node) -> bool:
+def _linked(node: ServerProcess) -> bool:
     facts = replies.info(_ask(node, "INFO", "replication")).get("replication", {})
     return facts.get("role") == "slave" and facts.get("master_link_status") == "up"
 
 
-def _ask(node: Node, *command: str | int) -> Reply:
+def _ask(node: ServerProcess, *command: str | int) -> Reply:
     with redis.Redis(port=node.target.port, password=node.target.password, protocol=2) as client:
         client.response_callbacks.clear()
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from memdb.assistant import answers, flow, follow_up
-from memdb.assistant.answers import Answer
+from memdb.assistant.answers import CitedAnswer
 from memdb.assistant.flow import Ask, Context
 from memdb.cluster.target import Target
 from memdb.demo import loader
@@ -39,7 +39,7 @@ class Exchange:
     """The last question of this tab, with all that came of it."""
 
     context: Context
-    answer: Answer
+    answer: CitedAnswer
     vector: Floats
     kept: str  # what became of the turn, a sentence
     searched: str  # the text that was embedded
@@ -173,7 +173,7 @@ def _exchange(
 
 def _answer(
     context: Context, choice: AssistantChoice, here: object, searched: str
-) -> tuple[Answer, MemDBError | None]:
+) -> tuple[CitedAnswer, MemDBError | None]:
     hits = context.result.hits
     problem: MemDBError | None = None
     if choice.model:
@@ -189,7 +189,7 @@ def _answer(
                 except MemDBError as exc:
                     problem = exc
         if text:
-            return Answer(text, answers.sources(hits), choice.model), problem
+            return CitedAnswer(text, answers.sources(hits), choice.model), problem
     return answers.extractive(searched, hits), problem
 
 

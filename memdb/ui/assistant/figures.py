@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from memdb.assistant.flow import Step
+from memdb.assistant.flow import TimedStep
 from memdb.display import figure_text
 from memdb.ui.kit.charts import palette, styled
 
 
-def waterfall(steps: Sequence[Step], *, dark: bool) -> go.Figure:
+def waterfall(steps: Sequence[TimedStep], *, dark: bool) -> go.Figure:
     """Steps as bars from their beginning to their end, the first on top; hatched where remote."""
     colours = palette(dark)
     figure = go.Figure()

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb.assistant import flow
-from memdb.assistant.answers import Answer
+from memdb.assistant.answers import CitedAnswer
 from memdb.assistant.flow import Context
 from memdb.cluster.target import Target
 from memdb.display import line, markdown
@@ -47,7 +47,7 @@ print(answer.text)
 """
 
 
-def sources(context: Context, answer: Answer) -> None:
+def sources(context: Context, answer: CitedAnswer) -> None:
     """The documents the answer rests on, each a link into Search."""
     st.caption(f"Answered by {markdown(answer.by, 120)}. [n] in the answer is the document of that number.")
     for note in context.result.notes:

@@ -11,7 +11,7 @@ from memdb.operations import aws_alarms
 from memdb.operations.aws_alarms import Alarm
 from memdb.operations.aws_session import Absent
 from memdb.ui.aws import choice
-from memdb.ui.aws.choice import Chosen
+from memdb.ui.aws.choice import ChosenCluster
 from memdb.ui.kit import parts
 
 _FILES = {
@@ -21,7 +21,7 @@ _FILES = {
 }
 
 
-def view(chosen: Chosen) -> None:
+def view(chosen: ChosenCluster) -> None:
     """Draw it."""
     series, there = choice.listed(chosen), choice.existing(chosen)
     for part in (series, there):
@@ -62,7 +62,7 @@ def view(chosen: Chosen) -> None:
             )
 
 
-def _table(chosen: Chosen, wanted: tuple[Alarm, ...], states: dict[str, str] | None) -> None:
+def _table(chosen: ChosenCluster, wanted: tuple[Alarm, ...], states: dict[str, str] | None) -> None:
     signs = {"LessThanThreshold": "<", "GreaterThanThreshold": ">"}
     frame = pd.DataFrame(
         {
@@ -90,7 +90,7 @@ def _table(chosen: Chosen, wanted: tuple[Alarm, ...], states: dict[str, str] | N
     parts.export(frame, "alarms", {"cluster": chosen.name}, key="aws.alarms_export")
 
 
-def _texts(chosen: Chosen, wanted: tuple[Alarm, ...], topic: str) -> None:
+def _texts(chosen: ChosenCluster, wanted: tuple[Alarm, ...], topic: str) -> None:
     kind = st.segmented_control(
         "As", list(_FILES), default="boto3", required=True, key="aws.as", bind="query-params"
     )

@@ -12,7 +12,7 @@ from memdb.operations import elasticache_card
 from memdb.operations.aws_card import Card, checklist
 from memdb.sizing.constraints import Durability
 from memdb.ui.aws import choice
-from memdb.ui.aws.choice import MADE, Chosen
+from memdb.ui.aws.choice import MADE, ChosenCluster
 from memdb.ui.kit import parts
 
 _MARKS = {
@@ -23,7 +23,7 @@ _MARKS = {
 _WORDS = {"pass": "passes", "fail": "**fails**", "unknown": "not available"}
 
 
-def view(chosen: Chosen) -> None:
+def view(chosen: ChosenCluster) -> None:
     """Draw it."""
     card = choice.whole_card(chosen)
     _facts(card)
@@ -122,7 +122,7 @@ def _nodes(card: Card) -> None:
     parts.export(frame, "nodes", {"cluster": card.cluster.name}, key="aws.nodes_export")
 
 
-def _code(chosen: Chosen) -> None:
+def _code(chosen: ChosenCluster) -> None:
     with st.expander("The same on the command line", icon=":material/terminal:"):
         parts.code_block(
             f"memdb aws card --service {chosen.service} --region {chosen.card.cluster.region} --cluster "

@@ -16,7 +16,7 @@ from memdb.errors import MemDBError
 from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_sample, aws_snapshots, elasticache_card
 from memdb.operations.aws_alarms import Existing
 from memdb.operations.aws_card import Card
-from memdb.operations.aws_metrics import Listed
+from memdb.operations.aws_metrics import ListedSeries
 from memdb.operations.aws_session import Absent, ask, is_target, region_of
 from memdb.operations.aws_snapshots import Snapshot
 from memdb.ui.kit import parts, role, state, targets
@@ -35,7 +35,7 @@ _SHOWS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenCluster:
     """What the views draw."""
 
     card: Card
@@ -91,7 +91,7 @@ def _snapshots(region: str, service: Service, cluster: str, run: int) -> tuple[S
 
 
 @st.cache_data(ttl="5m", max_entries=16, show_spinner="Asking CloudWatch")
-def _listed(region: str, cluster: str, nodes: tuple[str, ...] | None, run: int) -> tuple[Listed, ...]:
+def _listed(region: str, cluster: str, nodes: tuple[str, ...] | None, run: int) -> tuple[ListedSeries, ...]:
     cloudwatch = client("cloudwatch", region)
     if nodes is None:
         return aws_metrics.listed(cloudwatch, cluster)
@@ -108,14 +108,14 @@ def _with_reserve(region: str, _card: Card, name: str, run: int) -> Card:
     return elasticache_card.with_reserve(client("elasticache", region), _card)
 
 
-def whole_card(chosen: Chosen) -> Card:
+def whole_card(chosen: ChosenCluster) -> Card:
     """The card, of ElastiCache with the reserved memory of its parameter group."""
     if chosen.service != "elasticache":
         return chosen.card
     return _with_reserve(chosen.region, chosen.card, chosen.name, chosen.run)
 
 
-def snapshots(chosen: Chosen) -> tuple[Snapshot, ...] | Absent:
+def snapshots(chosen: ChosenCluster) -> tuple[Snapshot, ...] | Absent:
     """Of the cluster, or why they are not known."""
     return ask(
         f"{chosen.service}:DescribeSnapshots",
@@ -123,7 +123,7 @@ def snapshots(chosen: Chosen) -> tuple[Snapshot, ...] | Absent:
     )
 
 
-def listed(chosen: Chosen) -> tuple[Listed, ...] | Absent:
+def listed(chosen: ChosenCluster) -> tuple[ListedSeries, ...] | Absent:
     """Series of the cluster, or why they are not known."""
     return ask(
         "cloudwatch:ListMetrics",
@@ -131,7 +131,7 @@ def listed(chosen: Chosen) -> tuple[Listed, ...] | Absent:
     )
 
 
-def existing(chosen: Chosen) -> tuple[Existing, ...] | Absent:
+def existing(chosen: ChosenCluster) -> tuple[Existing, ...] | Absent:
     """Alarms of the cluster, or why they are not known."""
     return ask(
         "cloudwatch:DescribeAlarms",
@@ -139,7 +139,7 @@ def existing(chosen: Chosen) -> tuple[Existing, ...] | Absent:
     )
 
 
-def choose(target: Target, shows: Markdown = _SHOWS) -> Chosen | None:
+def choose(target: Target, shows: Markdown = _SHOWS) -> ChosenCluster | None:
     """Region and cluster; None where nothing can be shown, with what to do and what would be shown."""
     if sentence := st.session_state.pop(_SAID, ""):
         st.toast(markdown(sentence), icon=":material/check:")
@@ -214,7 +214,7 @@ def choose(target: Target, shows: Markdown = _SHOWS) -> Chosen | None:
             format_func=labels(names, 80),
         )
     card = next((card for card in cards if card.cluster.title == name), cards[0])
-    return Chosen(card, region, run, target, _ours(target, card))
+    return ChosenCluster(card, region, run, target, _ours(target, card))
 
 
 def _name_serverless(region: str, run: int) -> None:
@@ -272,7 +272,7 @@ def absent(absence: Absent) -> None:
     )
 
 
-def confirmed(chosen: Chosen, what: Markdown, *, key: str) -> bool:
+def confirmed(chosen: ChosenCluster, what: Markdown, *, key: str) -> bool:
     """A button that works once the cluster's name is typed; where nothing may be written, why."""
     if not chosen.writable:
         st.caption(

@@ -10,10 +10,10 @@ import streamlit as st
 
 from memdb.display import byte_unit, figure_text, line, markdown
 from memdb.operations import aws_metrics
-from memdb.operations.aws_metrics import GROUPS, Listed, Metric, Series
+from memdb.operations.aws_metrics import GROUPS, ListedSeries, Metric, Series
 from memdb.operations.aws_session import Absent, ask
 from memdb.ui.aws import choice
-from memdb.ui.aws.choice import Chosen
+from memdb.ui.aws.choice import ChosenCluster
 from memdb.ui.kit import charts, parts, state
 
 _RANGES = {"1 hour": 1, "6 hours": 6, "1 day": 24, "7 days": 168, "30 days": 720}
@@ -24,12 +24,12 @@ _DASHES = ("solid", "dash", "dot", "dashdot")
 
 @st.cache_data(ttl="1m", max_entries=32, show_spinner="Asking CloudWatch")
 def _read(
-    region: str, wanted: tuple[Listed, ...], statistic: str, hours: int, run: int
+    region: str, wanted: tuple[ListedSeries, ...], statistic: str, hours: int, run: int
 ) -> tuple[Series, ...]:
     return aws_metrics.read(choice.client("cloudwatch", region), wanted, statistic, hours, datetime.now(UTC))
 
 
-def view(chosen: Chosen) -> None:
+def view(chosen: ChosenCluster) -> None:
     """Choose a group, a range, a statistic; a chart with its table for each metric."""
     listed = choice.listed(chosen)
     if isinstance(listed, Absent):
@@ -79,7 +79,7 @@ def view(chosen: Chosen) -> None:
 
 
 def _metric(
-    chosen: Chosen, metric: Metric, wanted: tuple[Listed, ...], statistic: str, hours: int
+    chosen: ChosenCluster, metric: Metric, wanted: tuple[ListedSeries, ...], statistic: str, hours: int
 ) -> list[pd.DataFrame]:
     used = metric.statistics[0] if statistic == _FITTING else statistic
     unit = f", {metric.unit}" if metric.unit not in ("", "bytes") else ""  # bytes are told by the axis

@@ -13,11 +13,11 @@ from memdb.operations import aws_snapshots
 from memdb.operations.aws_session import Absent
 from memdb.operations.aws_snapshots import Snapshot
 from memdb.ui.aws import choice
-from memdb.ui.aws.choice import MADE, Chosen
+from memdb.ui.aws.choice import MADE, ChosenCluster
 from memdb.ui.kit import parts
 
 
-def view(chosen: Chosen) -> None:
+def view(chosen: ChosenCluster) -> None:
     """Draw it."""
     snapshots = choice.snapshots(chosen)
     if isinstance(snapshots, Absent):
@@ -39,7 +39,7 @@ def view(chosen: Chosen) -> None:
         _copy(chosen, snapshots)
 
 
-def _table(chosen: Chosen, snapshots: tuple[Snapshot, ...], now: datetime) -> None:
+def _table(chosen: ChosenCluster, snapshots: tuple[Snapshot, ...], now: datetime) -> None:
     cost = aws_snapshots.cost(snapshots, chosen.card.cluster.region, service=chosen.service)
     ages = [age for s in snapshots if (age := s.age_s(now)) is not None]
     for place, (name, value) in zip(
@@ -76,7 +76,7 @@ def _table(chosen: Chosen, snapshots: tuple[Snapshot, ...], now: datetime) -> No
     parts.export(frame, "snapshots", {"cluster": chosen.name}, key="aws.snapshots_export")
 
 
-def _new(chosen: Chosen, proposed: str) -> None:
+def _new(chosen: ChosenCluster, proposed: str) -> None:
     with st.expander("Make a snapshot", icon=":material/photo_camera:"):
         name = st.text_input("Name", value=proposed, key="aws.new_name").strip()
         command = aws_snapshots.create_command(chosen.card.cluster.region, chosen.name, name, chosen.service)
@@ -90,7 +90,7 @@ def _new(chosen: Chosen, proposed: str) -> None:
             )
 
 
-def _copy(chosen: Chosen, snapshots: tuple[Snapshot, ...]) -> None:
+def _copy(chosen: ChosenCluster, snapshots: tuple[Snapshot, ...]) -> None:
     with st.expander("Copy a snapshot to S3", icon=":material/drive_file_move:"):
         names = [s.name for s in snapshots]
         source = str(st.selectbox("Snapshot", names, format_func=labels(names), key="aws.copy_of"))

@@ -7,7 +7,7 @@ import streamlit as st
 
 from memdb.cluster import doctor
 from memdb.cluster import targets as library
-from memdb.cluster.doctor import Diagnosis, Step
+from memdb.cluster.doctor import Diagnosis, DoctorStep
 from memdb.cluster.target import Target
 from memdb.display import line, markdown
 from memdb.errors import MemDBError, NotFound
@@ -105,7 +105,7 @@ def _shown(name: str, diagnosis: Diagnosis) -> None:
             parts.code_block(st.session_state.get("connect.toml", ""), "toml")
 
 
-def _row(step: Step) -> None:
+def _row(step: DoctorStep) -> None:
     name, saw, ms = st.columns([1.3, 7, 0.8], gap="small")
     name.markdown(f"{_LOOKS[step.outcome]} **{markdown(step.name)}**")
     saw.markdown(markdown(step.saw) + (f"  \n:gray[{markdown(step.todo)}]" if step.todo else ""))

@@ -11,7 +11,7 @@ from memdb.durability import failover
 from memdb.durability.drill import DrillRequest, DrillResult
 from memdb.errors import MemDBError
 from memdb.jobs import Job
-from memdb.ui.aws import Chosen, choose, confirmed
+from memdb.ui.aws import ChosenCluster, choose, confirmed
 from memdb.ui.durability import local
 from memdb.ui.kit import cached, parts, role
 from memdb.ui.kit.cached import home
@@ -39,7 +39,7 @@ def view(target: Target) -> None:
         _ask(chosen)
 
 
-def _ask(chosen: Chosen) -> None:
+def _ask(chosen: ChosenCluster) -> None:
     shards = sorted({node.shard for node in chosen.card.nodes}) or ["0001"]
     left, middle, right = st.columns(3)
     shard = str(left.selectbox("Shard", shards, key="drill.shard", format_func=labels(shards)))
@@ -68,7 +68,7 @@ def _ask(chosen: Chosen) -> None:
 
 
 @role.changes
-def _start(chosen: Chosen, shard: str, request: DrillRequest) -> None:
+def _start(chosen: ChosenCluster, shard: str, request: DrillRequest) -> None:
     client, folder = cached.client(chosen.target), home()
     service_client = aws.client(chosen.service, chosen.region)
     fail = failover.group_failover if chosen.service == "elasticache" else failover.shard_failover

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from memdb.durability.drill import CACHE, DURABLE, OWN, PROMOTED, DrillResult, Side
+from memdb.durability.drill import CACHE, DURABLE, OWN, PROMOTED, DrillResult, DrillSide
 from memdb.ui.kit.charts import Palette, palette, styled
 from memdb.ui.kit.live import LiveChart, layered, of_kind, rule
 
@@ -14,7 +14,7 @@ _THERE, _LOST = "there afterwards", "lost"
 _BINS = np.logspace(-1.3, 3.3, 70)  # 0.05 ms to 2 s
 
 
-def timeline(side: Side, seconds: float, most: int, *, dark: bool) -> LiveChart:
+def timeline(side: DrillSide, seconds: float, most: int, *, dark: bool) -> LiveChart:
     """Acknowledged writes by second: kept, and what was lost; a line where the plug was pulled.
 
     Args:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from memdb.display import line, markdown
 from memdb.durability import drill, report
-from memdb.durability.drill import DrillRequest, DrillResult, Side
+from memdb.durability.drill import DrillRequest, DrillResult, DrillSide
 from memdb.errors import MemDBError
 from memdb.jobs import Job
 from memdb.json_text import json_text
@@ -210,7 +210,7 @@ def cards(result: DrillResult) -> None:
             _card(side)
 
 
-def _card(side: Side) -> None:
+def _card(side: DrillSide) -> None:
     name, icon = NAMES[side.name]
     st.markdown(f"{icon} **{name}**: {drill.WORDS[side.name]}")
     left, right = st.columns(2)

@@ -70,7 +70,7 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ValueBar:
     """A value of a field: its share in the selection and on the whole map."""
 
     text: str
@@ -85,7 +85,7 @@ class Bars:
 
     key: str  # what a choice among them is told under
     title: str
-    values: tuple[Bar, ...]
+    values: tuple[ValueBar, ...]
     chosen: tuple[int, ...]  # places of those that filter the points
     left: str = ""  # a word on those that are not among them
 
@@ -111,7 +111,7 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class CanvasState:
     """What came back from the browser."""
 
     selected: Places | None = None  # (m,) places of the points in the lasso or box
@@ -243,7 +243,7 @@ def show(
     users: Sequence[dict[str, object]] = (),
     hover: tuple[int, str] | None = None,
     height: int = HEIGHT,
-) -> Seen:
+) -> CanvasState:
     """Draw points that were carried under the same key's store, and what lies on them.
 
     Args:
@@ -293,7 +293,7 @@ def show(
     hovered = result.get("hovered")
     index = hovered.get("index") if isinstance(hovered, dict) and hovered.get("of") == points.id else None
     fits = isinstance(index, int) and 0 <= index < len(points.plane)
-    return Seen(chosen(selection, points), index if fits else None, result.get("webgl") is not False)
+    return CanvasState(chosen(selection, points), index if fits else None, result.get("webgl") is not False)
 
 
 def bars(fields: Sequence[Bars], *, key: str, dark: bool) -> dict[str, list[int]]:

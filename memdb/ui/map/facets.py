@@ -105,7 +105,7 @@ def _bars(facet: Facet, here: Bools) -> canvas.Bars:
     some, every = _shares(facet, here)
     counts, n = facet.counts(here).tolist(), int(here.sum())
     values = [
-        canvas.Bar(
+        canvas.ValueBar(
             line(value, 60),
             share,
             of_all,

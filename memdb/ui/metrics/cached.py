@@ -17,7 +17,7 @@ from memdb.settings import Settings
 from memdb.ui.kit import cached
 from memdb.watch import judge, runner, series
 from memdb.watch.runner import Watcher
-from memdb.watch.series import Measured
+from memdb.watch.series import Measurement
 
 
 @st.cache_resource(show_spinner=False)
@@ -78,7 +78,7 @@ def watcher(target: Target) -> Watcher | None:
 
 
 @st.cache_data(ttl="5s", max_entries=8, show_spinner=False)
-def watched(path: Path) -> dict[str, list[Measured]]:
+def watched(path: Path) -> dict[str, list[Measurement]]:
     """The newest measurements of every watch of a history, by its name."""
     return runner.all_rows(path, limit=500)
 

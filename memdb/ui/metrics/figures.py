@@ -16,7 +16,7 @@ from memdb.operations.probe import Probe
 from memdb.ui.kit.charts import Palette, palette, styled
 from memdb.ui.kit.live import LiveChart, layered, of_kind, rule
 from memdb.vectors.distance import Doubles
-from memdb.watch.series import Measured
+from memdb.watch.series import Measurement
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 _STROKES = ([1, 0], [6, 3], [2, 2], [6, 2, 2, 2], [10, 4], [10, 3, 2, 3], [1, 0])  # the same in Vega's words
@@ -222,7 +222,7 @@ def _builds_apart(points: Sequence[BuildPoint]) -> tuple[list[float], list[float
     return times, fractions
 
 
-def recall_trend(rows: Sequence[Measured], *, dark: bool) -> go.Figure:
+def recall_trend(rows: Sequence[Measurement], *, dark: bool) -> go.Figure:
     """Recall of what is watched with its interval, the target, and marks where something changed.
 
     Args:

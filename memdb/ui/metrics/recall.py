@@ -13,7 +13,7 @@ from memdb.operations.past import Past
 from memdb.ui.kit import charts, parts, state
 from memdb.ui.metrics import cached, figures
 from memdb.watch import judge
-from memdb.watch.series import Measured
+from memdb.watch.series import Measurement
 
 
 def view(target: Target, past: Past) -> None:
@@ -67,13 +67,13 @@ def view(target: Target, past: Past) -> None:
     parts.export(frame, "recall", {"watch": rows[-1].watch.words}, key="metrics.recall.export")
 
 
-def title(row: Measured) -> str:
+def title(row: Measurement) -> str:
     """What is watched, on one line."""
     questions = "newest of a tap" if row.watch.tap else "made queries"
     return f"{row.watch.index}: {row.watch.words}, {questions}"
 
 
-def table(rows: Sequence[Measured]) -> pd.DataFrame:
+def table(rows: Sequence[Measurement]) -> pd.DataFrame:
     """Measurements, oldest first."""
     return pd.DataFrame(
         [
@@ -104,7 +104,7 @@ def table(rows: Sequence[Measured]) -> pd.DataFrame:
     )
 
 
-def _sentence(target: Target, rows: Sequence[Measured]) -> None:
+def _sentence(target: Target, rows: Sequence[Measurement]) -> None:
     newest = rows[-1]
     if newest.recall is None:
         st.warning(

@@ -20,7 +20,7 @@ _GB = 2.0**30
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BarPart:
     """One piece of a stacked bar."""
 
     name: str
@@ -37,7 +37,7 @@ class Limit:
 
 
 def memory_bars(
-    parts: Sequence[Part], low: float, high: float, limits: Sequence[Limit], *, dark: bool
+    parts: Sequence[BarPart], low: float, high: float, limits: Sequence[Limit], *, dark: bool
 ) -> go.Figure:
     """Above, what is needed by component; below, the nodes with room for data and the hatched reserve.
 
@@ -491,9 +491,9 @@ def _faint(colour: str, share: float) -> str:
 
 
 __all__ = [
+    "BarPart",
     "Limit",
     "Palette",
-    "Part",
     "bills",
     "break_even",
     "deltas",

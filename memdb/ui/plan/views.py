@@ -19,7 +19,7 @@ from memdb.sizing.shape import parse_count
 from memdb.ui.kit import charts, parts, state
 from memdb.ui.plan import costs, figures, form, live, prices, templates
 from memdb.ui.plan import state as plan_state
-from memdb.ui.plan.figures import Limit, Part
+from memdb.ui.plan.figures import BarPart, Limit
 from memdb.ui.plan.form import PlanChoice
 
 VIEWS = ("Memory", "Growth", "Sessions", "What if", "Recall cost", "Prices", "Deploy", "Code")
@@ -100,7 +100,7 @@ def headline(sizing: SizingPlan) -> None:
 def memory_view(sizing: SizingPlan) -> None:
     """Components against nodes, the three choices with their bills, and MemoryDB's limits."""
     estimate, wishes = sizing.estimate, sizing.inputs.wishes
-    pieces = [Part(COMPONENTS[name], size) for name, size in estimate.components.items()]
+    pieces = [BarPart(COMPONENTS[name], size) for name, size in estimate.components.items()]
     limits = [
         Limit(
             option.choice.node.size,

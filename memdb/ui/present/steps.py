@@ -9,7 +9,7 @@ import streamlit as st
 
 from memdb.display import Markdown, code, line, markdown
 from memdb.durability import drill, report
-from memdb.durability.drill import DrillRequest, DrillResult, Side
+from memdb.durability.drill import DrillRequest, DrillResult, DrillSide
 from memdb.embedding import local
 from memdb.errors import BadInput, NoVectorField
 from memdb.maps.request import Map
@@ -18,7 +18,7 @@ from memdb.sessions.users import UserRecord
 from memdb.sizing.plan import Inputs, SizingPlan
 from memdb.sizing.shape import Sessions, Shape
 from memdb.story import contrast
-from memdb.story.contrast import Answered
+from memdb.story.contrast import QueryAnswer
 from memdb.tuning.run import Run
 from memdb.ui import durability, frame, plan
 from memdb.ui.kit import cached as kit
@@ -45,7 +45,7 @@ PROMISES: dict[str, Markdown] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ShowStep:
     """One step."""
 
     short: str  # its name in the line of steps
@@ -110,7 +110,7 @@ def _counted(result: DrillResult | None) -> None:
             )
 
 
-def _counter(side: Side, *, finished: bool) -> tuple[str, str]:
+def _counter(side: DrillSide, *, finished: bool) -> tuple[str, str]:
     if finished:
         return f"lost of {side.acknowledged:,} acknowledged writes", f"{side.lost:,}"
     return "acknowledged writes", f"{side.acknowledged:,}"
@@ -246,7 +246,7 @@ def _recall(scene: Scene) -> None:
     )
 
 
-def _two_answers(low: Answered, high: Answered) -> None:
+def _two_answers(low: QueryAnswer, high: QueryAnswer) -> None:
     for column, answer in zip(st.columns(2), (low, high), strict=True):
         with column, st.container(key=f"present-counter-ef{answer.ef_runtime}"):
             st.metric(
@@ -332,7 +332,7 @@ def _index(scene: Scene) -> IndexInfo:
 
 
 STEPS = (
-    Step(
+    ShowStep(
         "Loss",
         "A process ends. What is lost?",
         "An assistant keeps conversations and vectors in memory, and says *yes* to hundreds of writes a "
@@ -344,7 +344,7 @@ STEPS = (
         ),
         _loss,
     ),
-    Step(
+    ShowStep(
         "Session",
         "The same session, looked for again",
         "One conversation that both engines had acknowledged, by its key.",
@@ -354,7 +354,7 @@ STEPS = (
         ),
         _again,
     ),
-    Step(
+    ShowStep(
         "Two users",
         "One question, two users",
         "The question and what is known of the user become one vector. The same index answers both.",
@@ -364,7 +364,7 @@ STEPS = (
         ),
         _users,
     ),
-    Step(
+    ShowStep(
         "Map",
         "What does the index hold?",
         "Each point is a document; near points are about near things.",
@@ -374,7 +374,7 @@ STEPS = (
         ),
         _map,
     ),
-    Step(
+    ShowStep(
         "Recall",
         "One number decides what is found",
         "EF_RUNTIME says how many candidates a query looks at. Too few, and true neighbours are missed.",
@@ -384,7 +384,7 @@ STEPS = (
         ),
         _recall,
     ),
-    Step(
+    ShowStep(
         "Bill",
         "What does it cost?",
         "A million documents and the sessions with them, beside the alternatives.",
@@ -394,7 +394,7 @@ STEPS = (
         ),
         _bill,
     ),
-    Step(
+    ShowStep(
         "Three numbers",
         "Three numbers to take home",
         "All of them can be measured again, on your own cluster.",

@@ -10,17 +10,17 @@ from memdb.errors import NotFound
 from memdb.relevance import labels, store
 from memdb.relevance.labels import Label
 from memdb.relevance.run import Evaluation
-from memdb.relevance.store import Listed
+from memdb.relevance.store import ListedEvaluation
 from memdb.ui.kit import targets
 
 
-def listed(folder: Path) -> tuple[Listed, ...]:
+def listed(folder: Path) -> tuple[ListedEvaluation, ...]:
     """Kept evaluations, newest first; those that a command has kept too, none of a closed target."""
     return targets.visible(_listed(folder, store.changed(folder)))
 
 
 @st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
-def _listed(folder: Path, changed: int) -> tuple[Listed, ...]:
+def _listed(folder: Path, changed: int) -> tuple[ListedEvaluation, ...]:
     del changed  # tells a state of the folder from an earlier one
     return store.listed(folder)
 

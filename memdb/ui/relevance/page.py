@@ -12,7 +12,7 @@ from memdb.ui import frame
 from memdb.ui.kit import cached, parts, role, state
 from memdb.ui.relevance import another, files, form, job, runs, views
 from memdb.ui.relevance import cached as own
-from memdb.ui.relevance.form import Asked, Missing
+from memdb.ui.relevance.form import EvaluationForm, Missing
 from memdb.vectors.index import IndexInfo
 
 VIEWS = ("Comparison", "Questions", "Runs", "Labels", "Code and files", "Another model")
@@ -32,13 +32,13 @@ def _draw(target: Target, info: IndexInfo) -> None:
         _right(target, info, request)
 
 
-def _start_button(target: Target, request: Asked | Missing | MemDBError) -> None:
+def _start_button(target: Target, request: EvaluationForm | Missing | MemDBError) -> None:
     running = job.EVALUATING.current() is not None
-    ready = isinstance(request, Asked)
+    ready = isinstance(request, EvaluationForm)
     parts.start_button(
         "Evaluate",
         job.start,
-        (target, request.request, request.labelled) if isinstance(request, Asked) else (),
+        (target, request.request, request.labelled) if isinstance(request, EvaluationForm) else (),
         icon=":material/play_arrow:",
         width="stretch",
         key="relevance.start",
@@ -55,7 +55,7 @@ def _start_button(target: Target, request: Asked | Missing | MemDBError) -> None
         )
 
 
-def _right(target: Target, info: IndexInfo, request: Asked | Missing | MemDBError) -> None:
+def _right(target: Target, info: IndexInfo, request: EvaluationForm | Missing | MemDBError) -> None:
     if job.watch():
         return
     job.ended(target)
@@ -104,16 +104,16 @@ def _chosen() -> str | None:
     return chosen
 
 
-def _invitation(target: Target, info: IndexInfo, request: Asked | Missing | MemDBError) -> None:
+def _invitation(target: Target, info: IndexInfo, request: EvaluationForm | Missing | MemDBError) -> None:
     none_yet = " No labels yet? Judge hits on the Search page, or give files on the left."
     parts.empty(
         "Are the answers right?",
         "Each setting is asked the labelled questions. Then this page says how good the answers are (nDCG, "
         "MRR, precision, recall), and of two settings which is better and how sure that is."
-        + ("" if isinstance(request, Asked) else none_yet),
+        + ("" if isinstance(request, EvaluationForm) else none_yet),
         ":material/fact_check:",
         parts.Act("Ask them now", job.start, (target, request.request, request.labelled))
-        if isinstance(request, Asked)
+        if isinstance(request, EvaluationForm)
         else None,
         locked=job.EVALUATING.current() is not None or role.locked(),
     )

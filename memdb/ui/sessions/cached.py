@@ -8,7 +8,7 @@ from memdb.cluster.target import Target
 from memdb.errors import BadSettings, EngineError, NotFound
 from memdb.sessions import detect, format_file, formats, indexed, listing, usage
 from memdb.sessions.detect import Detected
-from memdb.sessions.indexed import Cost
+from memdb.sessions.indexed import IndexCost
 from memdb.sessions.mapping import Format
 from memdb.sessions.stored_vectors import StoredVectors, find
 from memdb.sessions.survey import Survey, survey
@@ -73,6 +73,6 @@ def token_use(turns: tuple[Turn, ...]) -> TokenUse:
 
 
 @st.cache_data(ttl="5m", max_entries=8, show_spinner=False)
-def index_cost(target: Target) -> Cost:
+def index_cost(target: Target) -> IndexCost:
     """What an index over sessions would take."""
     return indexed.cost(cached.client(target))

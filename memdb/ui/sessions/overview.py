@@ -12,7 +12,7 @@ from memdb.display import bytes_text, labels, line, markdown
 from memdb.jobs import Job
 from memdb.sessions import formats, survey
 from memdb.sessions.mapping import Format
-from memdb.sessions.strategy import Seen
+from memdb.sessions.strategy import SurveyedSession
 from memdb.sessions.survey import Survey
 from memdb.ui.kit import cached, charts, parts, privacy, safety, state
 from memdb.ui.kit.job import JobSlot
@@ -156,7 +156,7 @@ def _users(target: Target, surveyed: Survey) -> None:
             )
 
 
-def _seen(target: Target, rows: Sequence[Seen], format_: Format, name: str) -> None:
+def _seen(target: Target, rows: Sequence[SurveyedSession], format_: Format, name: str) -> None:
     frame = pd.DataFrame(
         {
             "session": [formats.printable_id(s.key)[:200] for s in rows],

@@ -15,19 +15,19 @@ from memdb.tuning.candidates import Candidate
 from memdb.tuning.cost import Rates
 from memdb.tuning.plan import QueryPlan
 from memdb.tuning.run import Run, SweepRequest
-from memdb.tuning.store import Listed
+from memdb.tuning.store import ListedRun
 from memdb.ui.kit import cached, safety, targets
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest
 
 
-def listed(folder: Path) -> tuple[Listed, ...]:
+def listed(folder: Path) -> tuple[ListedRun, ...]:
     """Saved runs, newest first; also those that a command saved since, and none of a closed target."""
     return targets.visible(_listed(folder, store.changed(folder)))
 
 
 @st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
-def _listed(folder: Path, changed: int) -> tuple[Listed, ...]:
+def _listed(folder: Path, changed: int) -> tuple[ListedRun, ...]:
     del changed  # tells a state of the folder from an earlier one
     return store.listed(folder)
 
@@ -92,12 +92,12 @@ def saved(run_id: str) -> Run:
         NotFound: there is none of this id, or it is of a closed target.
         BadInput: its files are damaged.
     """
-    known = next((entry for entry in listed(cached.home()) if entry.id == run_id), None)
-    size, title = (known.size_bytes, known.title) if known else (0, "")
-    kept = run(cached.home(), run_id, size, title)
-    if not targets.may_see(kept.target):  # the id may come from a link
+    listed_entry = next((entry for entry in listed(cached.home()) if entry.id == run_id), None)
+    size, title = (listed_entry.size_bytes, listed_entry.title) if listed_entry else (0, "")
+    run_kept = run(cached.home(), run_id, size, title)
+    if not targets.may_see(run_kept.target):  # the id may come from a link
         raise NotFound(run_id, "saved run")
-    return kept
+    return run_kept
 
 
 def forget() -> None:

@@ -14,9 +14,9 @@ from memdb.ui.tune.views import EACH_QUERY, SPREAD_COLUMNS, RunView
 BOUNDS = (0.5, 0.8, 0.9, 0.95, 1.0)
 
 
-def view(shown: RunView) -> None:
+def view(run_view: RunView) -> None:
     """Draw the view."""
-    run = shown.run
+    run = run_view.run
     if not run.points:
         st.caption("Nothing was measured yet.")
         return
@@ -35,7 +35,7 @@ def view(shown: RunView) -> None:
             f"Against the reference. Recall of this run is {markdown(run.sampled.words)}: of all "
             "queries together, not of single ones."
         )
-    _needed(shown, bound)
+    _needed(run_view, bound)
     st.markdown("###### Asking twice")
     twice = spread.two_stage(run)
     if twice is None:
@@ -66,9 +66,9 @@ def view(shown: RunView) -> None:
     parts.export(frame, "recall-each-query", report.about(run), key="recall.each.export")
 
 
-def _needed(shown: RunView, bound: float) -> None:
+def _needed(run_view: RunView, bound: float) -> None:
     """The EF that each query needs: in words, as a chart, as a table."""
-    needed = spread.needs(shown.run, bound)
+    needed = spread.needs(run_view.run, bound)
     if needed is None:
         st.caption("One setting was measured: the EF each query needs takes two at least.")
         return

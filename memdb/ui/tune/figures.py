@@ -43,7 +43,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class IntervalBar:
     """One value with its interval, for `intervals`."""
 
     name: str
@@ -218,7 +218,7 @@ def found_by_ef(
         ranks: true rank of each row.
         names: a name for each, for the hover.
         efs: columns, ascending.
-        found: (len(ranks), len(efs)) bool.
+        retrieved: (len(ranks), len(efs)) bool.
         dark: the theme.
     """
     colours = palette(dark)
@@ -257,7 +257,7 @@ def found_by_ef(
 
 
 def intervals(
-    bars: Sequence[Bar],
+    bars: Sequence[IntervalBar],
     *,
     confidence: float,
     reference: float | None = None,
@@ -348,8 +348,8 @@ def heat_map(
     scale = [[0.0, "#16283a"], [1.0, "#3a93c8"]] if dark else [[0.0, "#f1f6fa"], [1.0, "#62acd8"]]
     texts = [["–" if np.isnan(v) else format(v, form) for v in row] for row in matrix]
     names = [figure_text(row, 44) for row in rows]
-    known = matrix[np.isfinite(matrix)]
-    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    finite = matrix[np.isfinite(matrix)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     figure = go.Figure(
         go.Heatmap(
             z=matrix,
@@ -573,12 +573,12 @@ def _mark_best(figure: go.Figure, ef: int, recall: float, colours: Palette) -> N
 
 def _ef_axis(figure: go.Figure, efs: Sequence[int]) -> None:
     """A log axis whose ticks are measured settings, as many as fit."""
-    shown: list[int] = []
+    ticks: list[int] = []
     for ef in sorted({max(1, ef) for ef in efs}):
-        if not shown or ef / shown[-1] >= 1.28:
-            shown.append(ef)
+        if not ticks or ef / ticks[-1] >= 1.28:
+            ticks.append(ef)
     figure.update_xaxes(
-        title="EF_RUNTIME", type="log", tickvals=shown, ticktext=[f"{ef:,}" for ef in shown], tickangle=0
+        title="EF_RUNTIME", type="log", tickvals=ticks, ticktext=[f"{ef:,}" for ef in ticks], tickangle=0
     )
     if efs:
         low, high = float(np.log10(max(1, min(efs)))), float(np.log10(max(1, *efs)))

@@ -13,9 +13,9 @@ from memdb.errors import BadInput, MemDBError
 from memdb.tuning import cost
 from memdb.tuning import sample as samples
 from memdb.tuning.queries import FILE_TYPES
-from memdb.tuning.run import CONCURRENCY, Goal, SweepRequest
+from memdb.tuning.run import CONCURRENCY, USUAL, Goal, SweepRequest
 from memdb.tuning.source import COUNT, Documents, File, Repeated, Selected, Source, Texts, Unseen
-from memdb.tuning.store import Listed
+from memdb.tuning.store import ListedRun
 from memdb.ui.kit import cached, filter_form, model, state, taps
 from memdb.ui.tune import cached as tune_cached
 from memdb.vectors.filters import render
@@ -69,12 +69,12 @@ def form(target: Target, info: IndexInfo) -> SweepRequest | MemDBError:
         return wrong or BadInput("There are no queries yet.", "Choose where they come from.")
     if matching == 0:
         return filter_form.none_match(info)
-    told = st.empty()  # there or not, the block below keeps its place
+    caption = st.empty()  # there or not, the block below keeps its place
     if matching is not None and k > matching:
-        told.caption(
+        caption.caption(
             f":material/info: K is {k:,}, and {matching:,} documents match the filter: recall is of those."
         )
-    asked = SweepRequest(
+    request = SweepRequest(
         info.name,
         field,
         k,
@@ -88,10 +88,10 @@ def form(target: Target, info: IndexInfo) -> SweepRequest | MemDBError:
         budget_qps=budget,
     )
     with st.container(border=True):
-        return replace(asked, sample=_documents(target, info, asked, matching))
+        return replace(request, sample=_documents(target, info, request, matching))
 
 
-def _documents(target: Target, info: IndexInfo, asked: SweepRequest, matching: int | None) -> int | None:
+def _documents(target: Target, info: IndexInfo, request: SweepRequest, matching: int | None) -> int | None:
     """All documents or a sample, with what each will read and how long that takes at this server's rate."""
     documents = info.documents if matching is None else matching
     by = st.segmented_control(
@@ -105,7 +105,7 @@ def _documents(target: Target, info: IndexInfo, asked: SweepRequest, matching: i
         help="Of a sample recall is estimated, with an interval. Automatic reads all documents, or a sample "
         "where all are more than the budget of keys allows.",
     )
-    count = samples.usual(documents)
+    usual = count = samples.usual(documents)
     if by == "Sample":
         typed = st.number_input(
             "How many documents",
@@ -114,12 +114,13 @@ def _documents(target: Target, info: IndexInfo, asked: SweepRequest, matching: i
             step=1_000,
             key="recall.sample",
             bind="query-params",
-            help="More make the interval narrower.",
+            help="More make the interval narrower. Of the number that stands here more are read where they "
+            "leave open which setting is the cheapest.",
         )
         count = int(typed or count)
         if count >= documents:
             st.caption(f":material/info: {documents:,} documents match: all of them are read.")
-    queries = asked.source.count if isinstance(asked.source, Unseen | Documents) else COUNT
+    queries = request.source.count if isinstance(request.source, Unseen | Documents) else COUNT
     if st.toggle(
         "Estimate their cost",
         key="recall.cost",
@@ -127,17 +128,17 @@ def _documents(target: Target, info: IndexInfo, asked: SweepRequest, matching: i
         help="A probe lists 4,000 keys, reads 1,000 vectors and searches some dozen times.",
     ):
         try:
-            measured = tune_cached.rates(target, info, asked.field, asked.ef_max)
+            measured = tune_cached.rates(target, info, request.field, request.ef_max)
         except MemDBError as exc:
             st.caption(f":material/help: Not known: {markdown(str(exc))}")
         else:
             whole = cost.whole(documents, queries, measured)
-            some = whole if count >= documents else cost.sampled(documents, count, queries, asked, measured)
+            some = whole if count >= documents else cost.sampled(documents, count, queries, request, measured)
             st.caption(
                 f"All: {markdown(whole.words)}.  \nA sample: {markdown(some.words)}. "
                 f"Before the sweep, at this server's rate."
             )
-    return {"All": 0, "Sample": count}.get(by or "")
+    return {"All": 0, "Sample": USUAL if count == usual else count}.get(by or "")
 
 
 def _vector_field(info: IndexInfo) -> tuple[str, VectorParams]:
@@ -227,15 +228,15 @@ def _queries(target: Target, info: IndexInfo, field: str, params: VectorParams) 
             return None
         st.caption(f"{len(keys):,} documents. {FLATTERS}")
         return Selected(keys)
-    known = {entry.id: entry for entry in tune_cached.listed(cached.home())}
-    if not known:
+    stored = {entry.id: entry for entry in tune_cached.listed(cached.home())}
+    if not stored:
         st.caption("No run is saved yet.")
         return None
     run = st.selectbox(
         "The queries of",
-        list(known),
+        list(stored),
         key="recall.queries_of",
-        format_func=labels({entry.id: _origin(entry) for entry in known.values()}),
+        format_func=labels({entry.id: _origin(entry) for entry in stored.values()}),
         help="The same queries make two runs comparable one by one: small differences show.",
     )
     return Repeated(run) if run else None
@@ -243,9 +244,11 @@ def _queries(target: Target, info: IndexInfo, field: str, params: VectorParams) 
 
 def _tap() -> Source | None:
     """The record of a tap: one that lies here, or an uploaded one."""
-    kept = taps.visible(cached.home())
+    records = taps.visible(cached.home())
     chosen = (
-        st.selectbox("Record", list(kept), key="recall.tap", format_func=labels(list(kept))) if kept else None
+        st.selectbox("Record", list(records), key="recall.tap", format_func=labels(list(records)))
+        if records
+        else None
     )
     file = st.file_uploader("Or upload one", type=["parquet"], key="recall.tap_file")
     st.caption(
@@ -254,10 +257,10 @@ def _tap() -> Source | None:
     )
     if file is not None:
         return File(file.name, content=file.getvalue())
-    return File(chosen, str(kept[chosen])) if chosen else None
+    return File(chosen, str(records[chosen])) if chosen else None
 
 
-def _origin(entry: Listed) -> str:
+def _origin(entry: ListedRun) -> str:
     when = entry.started[:16].replace("T", " ")
     return f"{when} · {line(entry.index, 40)} · {entry.queries:,} queries"
 

@@ -12,7 +12,7 @@ from memdb.errors import MemDBError
 from memdb.tuning import candidates as comparison
 from memdb.tuning import shadow
 from memdb.tuning.run import Goal, SweepRequest
-from memdb.tuning.shadow import Check, Variant
+from memdb.tuning.shadow import ShadowCheck, Variant
 from memdb.tuning.source import Unseen
 from memdb.ui import frame
 from memdb.ui.kit import cached, filter_form, parts, role, safety
@@ -38,9 +38,9 @@ def draw(target: Target) -> None:
 def _draw(target: Target, info: IndexInfo) -> None:
     left, right = st.columns([1, 2.4], gap="medium")
     with left:
-        asked = left_side(target, info)
+        request = left_side(target, info)
     with right:
-        right_side(target, info, asked)
+        right_side(target, info, request)
 
 
 def base_name(target: Target, chosen: str | None) -> str | None:
@@ -95,10 +95,10 @@ def right_side(target: Target, base: IndexInfo, request: SweepRequest | None) ->
         )
     measured = [c for c in every if c.run is not None and c.run.points]
     if 1 < len(every) != len(measured) and not running:
-        left = f"{len(every) - len(measured)} of {counted(len(every), 'index', 'indexes')}"
+        missing = f"{len(every) - len(measured)} of {counted(len(every), 'index', 'indexes')}"
         parts.empty(
             "Which index is worth its memory?",
-            f"Not measured with these settings: {markdown(left)}. “Measure all” asks every index the same "
+            f"Not measured with these settings: {markdown(missing)}. “Measure all” asks every index the same "
             "queries and times them in turn. Then this page says in a sentence which index gains how much "
             "recall, for how much memory and time.",
             ":material/balance:",
@@ -174,7 +174,7 @@ def _build_form(target: Target, base: IndexInfo, running: bool) -> None:
         parts.code_block("\n".join(lines), "bash")
 
 
-def _show_check(checked: Check) -> None:
+def _show_check(checked: ShadowCheck) -> None:
     free = checked.free_bytes
     have = "no limit is reported" if free is None else f"{bytes_text(free)} free"
     st.caption(

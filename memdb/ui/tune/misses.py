@@ -21,9 +21,9 @@ _COLUMNS = ("recall", "missed", "nearest missed", "excess", "short", "found by E
 AT_ONCE_BYTES = 64 * 2**20  # vectors up to this size are read without being asked for
 
 
-def view(shown: RunView) -> None:
+def view(run_view: RunView) -> None:
     """Draw the view."""
-    run = shown.run
+    run = run_view.run
     if not run.points:
         st.caption("Nothing was measured yet.")
         return
@@ -43,7 +43,7 @@ def view(shown: RunView) -> None:
         "Choose a row."
     )
     table = report.worst_frame(worst)
-    names = cached.titles(shown.target, shown.info, [m.own_key for m in worst if m.own_key])
+    names = cached.titles(run_view.target, run_view.info, [m.own_key for m in worst if m.own_key])
     table.insert(1, "title", [names.get(m.own_key, "") if m.own_key else "" for m in worst])
     event = st.dataframe(
         table,
@@ -70,22 +70,22 @@ def view(shown: RunView) -> None:
     parts.export(table, "misses", report.about(run), key="recall.worst.export")
     rows = event.get("selection", {}).get("rows", [])
     place = rows[0] if rows and rows[0] < len(worst) else 0
-    _one(shown, worst[place])
+    _one(run_view, worst[place])
 
 
-def _one(shown: RunView, miss: Miss) -> None:
-    run = shown.run
+def _one(run_view: RunView, miss: Miss) -> None:
+    run = run_view.run
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            title = cached.titles(shown.target, shown.info, [miss.own_key]) if miss.own_key else {}
-            made = "Made from " if miss.own_key and miss.own_key != miss.label else ""
+            title = cached.titles(run_view.target, run_view.info, [miss.own_key]) if miss.own_key else {}
+            made_from = "Made from " if miss.own_key and miss.own_key != miss.label else ""
             called = title.get(miss.own_key, "") or miss.own_key or miss.label
-            st.markdown(f"#### {made}{markdown(called, 120)}")
+            st.markdown(f"#### {made_from}{markdown(called, 120)}")
             st.space("stretch")
-            _search_link(shown, miss)
+            _search_link(run_view, miss)
         st.markdown(markdown(miss.words(), 1_000))
         keys = [n.key for n in miss.neighbours]
-        names = cached.titles(shown.target, shown.info, keys)
+        names = cached.titles(run_view.target, run_view.info, keys)
         if miss.neighbours:
             st.markdown("###### Each true neighbour, by EF_RUNTIME")
             st.plotly_chart(
@@ -121,16 +121,18 @@ def _one(shown: RunView, miss: Miss) -> None:
             },
         )
         if miss.extra_distances or miss.outside:
-            with parts.errors_shown(shown.target):
-                _extras(shown, miss)
-        asked = run.request_of(miss.query)
-        own = f", with its own filter {code(asked.filter, 200)} and K {asked.k}" if run.queries.asks else ""
+            with parts.errors_shown(run_view.target):
+                _extras(run_view, miss)
+        request = run.request_of(miss.query)
+        own = (
+            f", with its own filter {code(request.filter, 200)} and K {request.k}" if run.queries.asks else ""
+        )
         st.caption(f"Query {miss.query + 1:,} of {len(run.queries):,}: {code(miss.label, 160)}{own}")
 
 
-def _extras(shown: RunView, miss: Miss) -> None:
+def _extras(run_view: RunView, miss: Miss) -> None:
     """Where the documents that came instead rank truly: one search and a look at all vectors."""
-    run, info = shown.run, shown.info
+    run, info = run_view.run, run_view.info
     st.markdown("###### Returned instead")
     if miss.extra_distances:
         st.caption(
@@ -152,11 +154,11 @@ def _extras(shown: RunView, miss: Miss) -> None:
             key="recall.rank",
         )
         return
-    client = cached.client(shown.target)
+    client = cached.client(run_view.target)
     with st.spinner("Looking at all vectors"):
         every = documents(client, info, run.request.field, run.request_of(miss.query).condition)
         extras = misses.extras(client, info, run, miss.query, miss.ef_runtime, every)
-    names = cached.titles(shown.target, info, [e.key for e in extras])
+    names = cached.titles(run_view.target, info, [e.key for e in extras])
     broken = {"filter": ["" if e.true_rank else "breaks it" for e in extras]} if miss.outside else {}
     st.dataframe(
         pd.DataFrame(
@@ -185,23 +187,23 @@ def _rank(run_id: str) -> None:
     st.session_state["recall.rank_extras"] = run_id
 
 
-def _search_link(shown: RunView, miss: Miss) -> None:
-    if shown.info is None:
+def _search_link(run_view: RunView, miss: Miss) -> None:
+    if run_view.info is None:
         return
-    query = search_query(shown, miss)
+    query = search_query(run_view, miss)
     if query is not None:
-        made = bool(miss.own_key) and miss.own_key != miss.label
-        label = "Open its document in Search" if made else "Open in Search"
+        is_made = bool(miss.own_key) and miss.own_key != miss.label
+        label = "Open its document in Search" if is_made else "Open in Search"
         st.page_link(frame.link("search"), label=label, icon=":material/search:", query_params=query)
 
 
-def search_query(shown: RunView, miss: Miss) -> dict[str, str] | None:
+def search_query(run_view: RunView, miss: Miss) -> dict[str, str] | None:
     """The Search page's link for a query, or the document it was made from; None where none can carry it."""
-    run = shown.run
-    asked = run.request_of(miss.query)
+    run = run_view.run
+    request = run.request_of(miss.query)
     query = {
         state.INDEX: state.index_in_link(run.index),
-        "search.k": str(asked.k + (1 if miss.own_key else 0)),
+        "search.k": str(request.k + (1 if miss.own_key else 0)),
     }
     if miss.own_key:
         query |= {"search.by": "Document", "search.key": miss.own_key}
@@ -213,6 +215,6 @@ def search_query(shown: RunView, miss: Miss) -> dict[str, str] | None:
         return None
     if miss.ef_runtime:
         query["search.ef"] = str(miss.ef_runtime)
-    if asked.filter not in ("", "*") and not asked.filter_params:
-        query["search.raw"] = asked.filter
+    if request.filter not in ("", "*") and not request.filter_params:
+        query["search.raw"] = request.filter
     return query

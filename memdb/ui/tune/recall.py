@@ -9,7 +9,7 @@ from memdb.display import code, labels, markdown
 from memdb.errors import MemDBError
 from memdb.tuning import candidates, shadow
 from memdb.tuning.run import SweepRequest
-from memdb.tuning.store import Listed
+from memdb.tuning.store import ListedRun
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts, role, state
 from memdb.ui.tune import application, each, form, misses, runs, shards, slices, views, watching
@@ -32,11 +32,11 @@ def _draw(target: Target, info: IndexInfo) -> None:
     _same_documents(target, info)
     left, right = st.columns([1, 2.4], gap="medium")
     with left:
-        asked = form.form(target, info)
-        start_button(target, info, asked)
-        watching.section(target, info, asked)
+        request = form.form(target, info)
+        start_button(target, info, request)
+        watching.section(target, info, request)
     with right:
-        right_side(target, info, asked)
+        right_side(target, info, request)
 
 
 def _same_documents(target: Target, info: IndexInfo) -> None:
@@ -61,79 +61,74 @@ def _same_documents(target: Target, info: IndexInfo) -> None:
                 )
 
 
-def start_button(target: Target, info: IndexInfo, asked: SweepRequest | MemDBError) -> None:
+def start_button(target: Target, info: IndexInfo, request: SweepRequest | MemDBError) -> None:
     """The button below the form, and why it cannot be pressed."""
     running = tune_job.SWEEPING.current() is not None
-    ready = isinstance(asked, SweepRequest)
+    ready = isinstance(request, SweepRequest)
     parts.start_button(
         "Run the sweep",
         tune_job.start,
-        (target, info, asked),
+        (target, info, request),
         icon=":material/play_arrow:",
         width="stretch",
         key="recall.start",
         disabled=not ready or running or role.locked(),
     )
-    if isinstance(asked, MemDBError):
-        parts.show_error(asked)
+    if isinstance(request, MemDBError):
+        parts.show_error(request)
     else:
         st.caption(
             "Reads vectors and searches; writes nothing to the server. "
-            + ("A sweep is running." if running else f"Target: {markdown(asked.goal.words(asked.k))}.")
+            + ("A sweep is running." if running else f"Target: {markdown(request.goal.words(request.k))}.")
         )
 
 
-def right_side(target: Target, info: IndexInfo, asked: SweepRequest | MemDBError) -> None:
+def right_side(target: Target, info: IndexInfo, request: SweepRequest | MemDBError) -> None:
     """The job while it runs, else the chosen run; before the first, what a sweep of the form would say."""
     if tune_job.watch(target, info):
         return
     tune_job.ended(target)
     run_id = _chosen(info)
-    shown: RunView | None = None
+    run_view: RunView | None = None
     if run_id is not None:
         run = tune_cached.saved(run_id)
-        shown = RunView(target, _now(target, info, run.index), run)
-        views.headline(shown)
+        run_view = RunView(target, _now(target, info, run.index), run)
+        views.headline(run_view)
         views.facts(run)
-        views.use_ef(shown)
+        views.use_ef(run_view)
     elif st.session_state.get("recall.view", "Curve") != "Runs":
-        _invitation(target, info, asked)
+        _invitation(target, info, request)
         if not tune_cached.listed(cached.home()):
             return
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default="Curve",
-        required=True,
-        key="recall.view",
-        bind="query-params",
-        wrap=True,
-        label_visibility="collapsed",
-    )
-    if shown is not None and shown.run.sampled is not None and view in ("Misses", "Slices", "Selectivity"):
+    view = parts.view_choice(VIEWS, key="recall.view")
+    if (
+        run_view is not None
+        and run_view.run.sampled is not None
+        and view in ("Misses", "Slices", "Selectivity")
+    ):
         st.caption("True neighbours are here those of the reference: a sample of the documents was read.")
     with parts.errors_shown(target):
         if view == "Runs":
-            runs.runs_view(shown)
-        elif shown is None:
+            runs.runs_view(run_view)
+        elif run_view is None:
             st.caption("Start a sweep, or open a saved run under “Runs”.")
         elif view == "Each query":
-            each.view(shown)
+            each.view(run_view)
         elif view == "Misses":
-            misses.view(shown)
+            misses.view(run_view)
         elif view == "Slices":
-            slices.slices_view(shown)
+            slices.slices_view(run_view)
         elif view == "Selectivity":
-            slices.grid_view(shown)
+            slices.grid_view(run_view)
         elif view == "Code and files":
-            runs.files_view(shown)
+            runs.files_view(run_view)
         else:
-            views.curve_view(shown)
-            if shown.run.shards:
-                shards.view(shown.run)
-            if shown.run.as_asked is not None:
-                application.view(shown.run, shown.run.as_asked)
-            st.caption(views.took(shown.run))
+            views.curve_view(run_view)
+            if run_view.run.shards:
+                shards.view(run_view.run)
+            if run_view.run.as_asked is not None:
+                application.view(run_view.run, run_view.run.as_asked)
+            st.caption(views.took(run_view.run))
 
 
 def _chosen(info: IndexInfo) -> str | None:
@@ -141,12 +136,12 @@ def _chosen(info: IndexInfo) -> str | None:
     wanted = st.session_state.pop(runs.OPEN, None)
     if wanted is not None:
         st.session_state["recall.run"] = wanted
-    known = {entry.id: entry for entry in tune_cached.listed(cached.home())}
-    mine = [entry.id for entry in known.values() if entry.index == info.name]
-    linked = _linked(info, known)
-    if linked and linked not in known:
+    stored = {entry.id: entry for entry in tune_cached.listed(cached.home())}
+    mine = [entry.id for entry in stored.values() if entry.index == info.name]
+    linked = _linked(info, stored)
+    if linked and linked not in stored:
         st.caption(f":material/link_off: The run {code(linked, 80)} is not kept here.")
-    options = [*mine, linked] if linked in known and linked not in mine else mine
+    options = [*mine, linked] if linked in stored and linked not in mine else mine
     if not options:
         st.session_state[_SHOWN] = (info.name, None)
         return None
@@ -154,27 +149,27 @@ def _chosen(info: IndexInfo) -> str | None:
         st.session_state.pop("recall.run", None)
     # Shown as its id, since a link carries what is shown.
     chosen = st.selectbox("Run", options, format_func=labels(options), key="recall.run", bind="query-params")
-    if chosen in known:
-        st.caption(_label(known[chosen]))
+    if chosen in stored:
+        st.caption(_label(stored[chosen]))
     st.session_state[_SHOWN] = (info.name, chosen)
     return chosen
 
 
-def _linked(info: IndexInfo, known: dict[str, Listed]) -> str | None:
+def _linked(info: IndexInfo, stored: dict[str, ListedRun]) -> str | None:
     """The run that was chosen, or that the link names. Choosing another index leaves the last one's run."""
     chosen, named = st.session_state.get("recall.run"), st.query_params.get("recall.run")
-    index, shown = st.session_state.get(_SHOWN, (info.name, None))
-    if index != info.name and shown is not None and shown == (chosen or named):
-        st.session_state[_LEFT] = shown
+    index, shown_id = st.session_state.get(_SHOWN, (info.name, None))
+    if index != info.name and shown_id is not None and shown_id == (chosen or named):
+        st.session_state[_LEFT] = shown_id
         st.session_state.pop("recall.run", None)
         chosen = None
-    left = st.session_state.get(_LEFT)
-    if chosen is None and named == left and not (named in known and known[named].index == info.name):
+    left_id = st.session_state.get(_LEFT)
+    if chosen is None and named == left_id and not (named in stored and stored[named].index == info.name):
         return None  # the address may still name it
     return chosen or named
 
 
-def _label(entry: Listed) -> str:
+def _label(entry: ListedRun) -> str:
     name = views.named(entry.index, entry.filter, entry.goal, entry.k, entry.recommendation)
     return markdown(" · ".join(filter(None, (entry.title, name))), 300)
 
@@ -188,19 +183,19 @@ def _now(target: Target, info: IndexInfo, name: str) -> IndexInfo | None:
         return None
 
 
-def _invitation(target: Target, info: IndexInfo, asked: SweepRequest | MemDBError) -> None:
-    ready = isinstance(asked, SweepRequest)
-    goal = f" ({markdown(asked.goal.words(asked.k))})" if isinstance(asked, SweepRequest) else ""
+def _invitation(target: Target, info: IndexInfo, request: SweepRequest | MemDBError) -> None:
+    ready = isinstance(request, SweepRequest)
+    goal = f" ({markdown(request.goal.words(request.k))})" if isinstance(request, SweepRequest) else ""
     parts.empty(
         "Which EF_RUNTIME meets the target?",
         f"A sweep asks this index ({info.documents:,} documents) the same queries at several settings and "
         f"compares every answer with the exact one. Then this page says which setting meets the "
         f"target{goal}, how sure that is, what each setting takes in time, and which queries it fails.",
         ":material/speed:",
-        parts.Act("Start the sweep", tune_job.start, (target, info, asked)) if ready else None,
+        parts.Act("Start the sweep", tune_job.start, (target, info, request)) if ready else None,
         locked=tune_job.SWEEPING.current() is not None or role.locked(),
     )
-    others: dict[str, Listed] = {}  # newest first: of two with the same words the newer
+    others: dict[str, ListedRun] = {}  # newest first: of two with the same words the newer
     for entry in tune_cached.listed(cached.home()):
         if entry.index != info.name:
             others.setdefault(_label(entry), entry)

@@ -13,11 +13,11 @@ import streamlit as st
 from memdb.display import bytes_text, line, markdown
 from memdb.errors import MemDBError
 from memdb.tuning import compare, report, store
-from memdb.tuning.compare import Compared
+from memdb.tuning.compare import RunComparison
 from memdb.tuning.run import Run
 from memdb.tuning.source import Documents, Repeated, Unseen
-from memdb.tuning.store import Listed
-from memdb.ui.kit import cached, charts, parts, role, state
+from memdb.tuning.store import ListedRun
+from memdb.ui.kit import cached, charts, kept_runs, parts, role, state
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import figures
 from memdb.ui.tune.views import RunView, curve_of, filtered_plan, frame_of, run_name
@@ -26,21 +26,21 @@ from memdb.vectors.query import KnnRequest, knn_command, vector_param
 OPEN = "recall.open"  # a run to be shown from the next script run on
 
 
-def runs_view(shown: RunView | None) -> None:
+def runs_view(run_view: RunView | None) -> None:
     """The list of saved runs; chosen ones are compared."""
-    known = tune_cached.listed(cached.home())
-    if not known:
+    stored = tune_cached.listed(cached.home())
+    if not stored:
         parts.empty("No saved run yet", "A sweep is saved when it ends.", ":material/history:")
         return
     st.caption("Choose one to open or delete it, two or more to compare them.")
-    digest = f"{len(known)}.{known[0].id}"
+    digest = f"{len(stored)}.{stored[0].id}"
     event = st.dataframe(
-        list_frame(known),
+        list_frame(stored),
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
         key=f"recall.runs.{digest}",
-        height=min(330, 38 + 35 * len(known)),
+        height=min(330, 38 + 35 * len(stored)),
         placeholder="–",
         column_config={
             "index": st.column_config.TextColumn(width=200),
@@ -50,33 +50,14 @@ def runs_view(shown: RunView | None) -> None:
             "k": st.column_config.NumberColumn(width=40),
         },
     )
-    rows = [r for r in event.get("selection", {}).get("rows", []) if r < len(known)]
-    chosen = [known[row] for row in rows]
+    rows = [r for r in event.get("selection", {}).get("rows", []) if r < len(stored)]
+    chosen = [stored[row] for row in rows]
     if len(chosen) == 1:
-        with st.container(horizontal=True):
-            st.button(
-                "Open this run",
-                icon=":material/open_in_full:",
-                on_click=open_run,
-                args=(chosen[0].id,),
-                key="recall.runs.open",
-            )
-            with st.popover("Delete", icon=":material/delete:"):
-                st.caption(
-                    f"Delete the run of {markdown(chosen[0].started[:16].replace('T', ' '))} for good."
-                )
-                st.button(
-                    "Delete this run",
-                    type="primary",
-                    disabled=role.locked(),
-                    on_click=_delete,
-                    args=(chosen[0].id,),
-                    key="recall.runs.delete",
-                )
+        kept_runs.open_or_delete("run", chosen[0], open_run, _delete, key="recall.runs")
     elif len(chosen) > 1:
         comparison([tune_cached.saved(entry.id) for entry in chosen[: figures.CURVES]], key="recall.compare")
-    elif shown is not None:
-        st.caption(f"Open now: {markdown(run_name(shown.run))}.")
+    elif run_view is not None:
+        st.caption(f"Open now: {markdown(run_name(run_view.run))}.")
 
 
 def comparison(runs: Sequence[Run], *, key: str, names: Sequence[str] = ()) -> None:
@@ -129,9 +110,9 @@ def comparison(runs: Sequence[Run], *, key: str, names: Sequence[str] = ()) -> N
         parts.export(frame, "comparison", about, key=f"{key}.export.{i}")
 
 
-def files_view(shown: RunView) -> None:
+def files_view(run_view: RunView) -> None:
     """The run as files, as a command, as code, as a link."""
-    run = shown.run
+    run = run_view.run
     st.markdown("###### Files")
     which = st.segmented_control(
         "Table",
@@ -147,7 +128,7 @@ def files_view(shown: RunView) -> None:
         parts.export(frame, name, report.about(run), key="recall.files")
         st.download_button(
             "HTML report",
-            lambda: report.html_report(run, commands=_commands(shown), plan=filtered_plan(shown)),
+            lambda: report.html_report(run, commands=_commands(run_view), plan=filtered_plan(run_view)),
             file_name=f"recall-{line(run.id, 80)}.html",
             mime="text/html",
             icon=":material/description:",
@@ -172,11 +153,11 @@ def files_view(shown: RunView) -> None:
     if again.command:
         parts.code_block(again.command, "bash")
         st.caption("It exits with 1 when the target is missed, so that a pipeline can guard an index.")
-    for what, command in _commands(shown):
+    for what, command in _commands(run_view):
         st.markdown(f"###### {markdown(what)}")
         parts.code_block(command, "bash")
     st.markdown("###### With this library")
-    parts.code_block(library_code(shown), "python")
+    parts.code_block(library_code(run_view), "python")
     st.markdown("###### Link to this run")
     address = (st.context.url or "").split("?")[0]
     parts.code_block(
@@ -188,7 +169,7 @@ def files_view(shown: RunView) -> None:
     )
 
 
-def list_frame(known: Sequence[Listed]) -> pd.DataFrame:
+def list_frame(stored: Sequence[ListedRun]) -> pd.DataFrame:
     """Saved runs as rows."""
     return frame_of(
         [
@@ -211,12 +192,12 @@ def list_frame(known: Sequence[Listed]) -> pd.DataFrame:
                 "state": "partial" if entry.partial else "complete",
                 "size": bytes_text(entry.size_bytes),
             }
-            for entry in known
+            for entry in stored
         ]
     )
 
 
-def difference_frame(compared: Compared) -> pd.DataFrame:
+def difference_frame(compared: RunComparison) -> pd.DataFrame:
     """A comparison as rows."""
     return pd.DataFrame(
         {
@@ -244,9 +225,9 @@ def open_run(run_id: str) -> None:
     st.session_state["recall.view"] = "Curve"
 
 
-def library_code(shown: RunView) -> str:
+def library_code(run_view: RunView) -> str:
     """The same sweep with this library, ready to run."""
-    run, request = shown.run, shown.run.request
+    run, request = run_view.run, run_view.run.request
     # What would be long, or is kept nowhere else, is asked again out of the run.
     drawn = isinstance(request.source, Unseen | Documents)
     source = request.source if drawn else Repeated(run.id)
@@ -266,7 +247,7 @@ def library_code(shown: RunView) -> str:
             *((("sample", request.sample),) if request.sample is not None else ()),
         )
     ]
-    user = "" if not shown.target.username else "  # user and password: MEMDB_URL, MEMDB_PASSWORD"
+    user = "" if not run_view.target.username else "  # user and password: MEMDB_URL, MEMDB_PASSWORD"
     body = "\n".join(changed)
     return f"""import os
 
@@ -282,7 +263,7 @@ request = SweepRequest(
     {run.index!r},
 {body}
 )
-target = Target.parse({shown.target.address!r}, password=os.environ.get("MEMDB_PASSWORD", "")){user}
+target = Target.parse({run_view.target.address!r}, password=os.environ.get("MEMDB_PASSWORD", "")){user}
 with connect(target) as client:
     info = index_info(client, request.index)
     run = recall(client, info, request, home=Settings.from_env().home)
@@ -292,9 +273,9 @@ for point in run.points:
 """
 
 
-def _commands(shown: RunView) -> list[tuple[str, str]]:
+def _commands(run_view: RunView) -> list[tuple[str, str]]:
     """The search with the recommended setting."""
-    run, info = shown.run, shown.info
+    run, info = run_view.run, run_view.info
     best = run.recommendation.ef_runtime if run.recommendation else None
     if info is None or not best or not len(run.queries):
         return []
@@ -307,10 +288,10 @@ def _commands(shown: RunView) -> list[tuple[str, str]]:
         run.request.condition,
     )
     try:
-        command = knn_command(request, info, cached.server(shown.target).dialect)
+        command = knn_command(request, info, cached.server(run_view.target).dialect)
     except MemDBError:
         return []
-    return [("A search with the recommended setting", command.redis_cli(shown.target))]
+    return [("A search with the recommended setting", command.redis_cli(run_view.target))]
 
 
 @role.changes

@@ -19,7 +19,7 @@ from memdb.tuning.slices import Slice
 from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.tune import figures
-from memdb.ui.tune.figures import Bar
+from memdb.ui.tune.figures import IntervalBar
 from memdb.ui.tune.views import RunView, ef_choice
 from memdb.vectors import tags
 from memdb.vectors.counts import tag_field
@@ -36,13 +36,13 @@ MEASURES = {
 }
 
 
-def slices_view(shown: RunView) -> None:
+def slices_view(run_view: RunView) -> None:
     """Recall of groups of queries at one EF_RUNTIME."""
-    run = shown.run
+    run = run_view.run
     if not run.points:
         st.caption("Nothing was measured yet.")
         return
-    kinds = _kinds(shown)
+    kinds = _kinds(run_view)
     left, right = st.columns([1, 1.4], gap="medium")
     with left:
         kind = st.selectbox(
@@ -59,15 +59,15 @@ def slices_view(shown: RunView) -> None:
     point = run.point(ef)
     if point is None or kind is None:
         return
-    sliced = _slices(shown, kind, point)
+    sliced = _slices(run_view, kind, point)
     _draw(run, sliced, point, kinds[kind])
     if not any(run.queries.own_keys):
         st.caption("These queries were not made from documents, so there are no tags or numbers to slice by.")
 
 
-def grid_view(shown: RunView) -> None:
+def grid_view(run_view: RunView) -> None:
     """Recall, latency and short results of filters of different selectivity."""
-    info, run = shown.info, shown.run
+    info, run = run_view.info, run_view.run
     if run.queries.asks:
         st.caption(
             f"The vectors that the application asked with, at K {run.request.k}; in the place of their own "
@@ -89,7 +89,7 @@ def grid_view(shown: RunView) -> None:
             icon=":material/play_arrow:",
             type="secondary" if job is not None else "primary",
             on_click=_start,
-            args=(shown, info),
+            args=(run_view, info),
             key="recall.grid.start",
         )
     if job is None:
@@ -97,7 +97,7 @@ def grid_view(shown: RunView) -> None:
     if running is not None:
         MEASURING.watch(partial(_so_far, run.id))
         return
-    MEASURING.outcome(shown.target, "Cancelled; what was measured is here.")
+    MEASURING.outcome(run_view.target, "Cancelled; what was measured is here.")
     if job.result is not None:
         draw_grid(job.result, key="recall.grid", settings=report.about(run))
 
@@ -182,8 +182,8 @@ def _brute(measured: Grid) -> str:
     )
 
 
-def _start(shown: RunView, info: IndexInfo) -> None:
-    run, opened, budget = shown.run, cached.client(shown.target), safety.budget(shown.target)
+def _start(run_view: RunView, info: IndexInfo) -> None:
+    run, opened, budget = run_view.run, cached.client(run_view.target), safety.budget(run_view.target)
     efs = spaced([p.ef_runtime for p in run.points], GRID_EFS)
     vectors = run.queries.vectors[:GRID_QUERIES]
     own = run.queries.own_keys[:GRID_QUERIES]
@@ -222,18 +222,20 @@ def spaced(efs: Sequence[int], count: int) -> tuple[int, ...]:
     return tuple(sorted({min(distinct, key=lambda ef: abs(math.log(ef / w))) for w in wanted.tolist()}))
 
 
-def _kinds(shown: RunView) -> dict[str, str]:
+def _kinds(run_view: RunView) -> dict[str, str]:
     kinds: dict[str, str] = {}
-    if shown.info is not None and any(shown.run.queries.own_keys):
-        kinds |= {f"tag {f.name}": f"tag {line(f.name, 40)}" for f in shown.info.of_kind("TAG")}
-        kinds |= {f"number {f.name}": f"range of {line(f.name, 40)}" for f in shown.info.of_kind("NUMERIC")}
-    if shown.run.queries.asks:
+    if run_view.info is not None and any(run_view.run.queries.own_keys):
+        kinds |= {f"tag {f.name}": f"tag {line(f.name, 40)}" for f in run_view.info.of_kind("TAG")}
+        kinds |= {
+            f"number {f.name}": f"range of {line(f.name, 40)}" for f in run_view.info.of_kind("NUMERIC")
+        }
+    if run_view.run.queries.asks:
         kinds["asked"] = "filter and K of the query"
     return {**kinds, "cluster": "cluster of queries", "density": "local density"}
 
 
-def _slices(shown: RunView, kind: str, point: EfPoint) -> tuple[Slice, ...]:
-    run = shown.run
+def _slices(run_view: RunView, kind: str, point: EfPoint) -> tuple[Slice, ...]:
+    run = run_view.run
     confidence = run.request.goal.confidence
 
     def interval(recalls: Doubles) -> tuple[float, float]:
@@ -249,8 +251,8 @@ def _slices(shown: RunView, kind: str, point: EfPoint) -> tuple[Slice, ...]:
         order = np.argsort(kth, kind="stable")
         labels = slices.density_labels(kth)
         return slices.sliced([labels[i] for i in order.tolist()], recalls[order], interval, by_size=False)
-    if what == "cluster" or shown.info is None:
-        names = cached.titles(shown.target, shown.info, [k for k in run.queries.own_keys if k])
+    if what == "cluster" or run_view.info is None:
+        names = cached.titles(run_view.target, run_view.info, [k for k in run.queries.own_keys if k])
         called = [
             names.get(own, "") or label
             for own, label in zip(run.queries.own_keys, run.queries.labels, strict=True)
@@ -258,11 +260,11 @@ def _slices(shown: RunView, kind: str, point: EfPoint) -> tuple[Slice, ...]:
         vectors = prepared(run.queries.vectors, run.definition.metric)
         return slices.sliced(slices.cluster_labels(vectors, called), recalls, interval, by_size=True)
     if what == "tag":
-        client = cached.client(shown.target)
-        of_tag = tag_field(client, shown.info, field)
-        held = tags.held(client, shown.info, of_tag, run.queries.own_keys)
-        return slices.sliced(slices.tag_labels(held), recalls, interval, by_size=True)
-    values = slices.field_values(cached.client(shown.target), shown.info, field, run.queries.own_keys)
+        client = cached.client(run_view.target)
+        of_tag = tag_field(client, run_view.info, field)
+        tags_of = tags.held(client, run_view.info, of_tag, run.queries.own_keys)
+        return slices.sliced(slices.tag_labels(tags_of), recalls, interval, by_size=True)
+    values = slices.field_values(cached.client(run_view.target), run_view.info, field, run.queries.own_keys)
     numbers = np.array([slices.as_number(value) for value in values])
     order = np.argsort(np.where(np.isfinite(numbers), numbers, np.inf), kind="stable")
     labels = slices.number_labels(values)
@@ -284,7 +286,7 @@ def _draw(run: Run, sliced: Sequence[Slice], point: EfPoint, name: str) -> None:
             f"Clearly below the others: **{markdown(lowest.name, 100)}**, recall {lowest.recall:.3f} "
             f"({lowest.low:.3f} to {lowest.high:.3f}) against {point.recall:.3f} of all."
         )
-    bars = [Bar(s.name, s.recall, s.low, s.high, s.queries, s.small) for s in sliced]
+    bars = [IntervalBar(s.name, s.recall, s.low, s.high, s.queries, s.small) for s in sliced]
     st.plotly_chart(
         figures.intervals(
             bars, confidence=run.request.goal.confidence, reference=point.recall, dark=state.dark()

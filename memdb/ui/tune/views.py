@@ -74,16 +74,16 @@ class RunView:
     run: Run
 
 
-def headline(shown: RunView) -> None:
+def headline(run_view: RunView) -> None:
     """The sentence, what it rests on, and anything that went otherwise."""
-    run = shown.run
+    run = run_view.run
     verdict = run.recommendation
-    how = filtered_plan(shown)
-    said = how.words if how is not None else ""  # told once, beside where it was read
+    how = filtered_plan(run_view)
+    plan_words = how.words if how is not None else ""  # told once, beside where it was read
     if verdict is not None:
         icon = ":material/check_circle:" if verdict.met else ":material/cancel:"
         (st.success if verdict.met else st.warning)(
-            "\n\n".join(markdown(reason) for reason in verdict.reasons if reason != said) or "–",
+            "\n\n".join(markdown(reason) for reason in verdict.reasons if reason != plan_words) or "–",
             title=markdown(verdict.sentence),
             icon=icon,
         )
@@ -95,10 +95,10 @@ def headline(shown: RunView) -> None:
             icon=":material/timelapse:",
         )
     for note in run.notes:
-        if note != said:
+        if note != plan_words:
             st.warning(markdown(note), icon=":material/info:")
     _plan_words(how)
-    _changed(shown)
+    _changed(run_view)
 
 
 def facts(run: Run) -> None:
@@ -122,11 +122,11 @@ def facts(run: Run) -> None:
             st.metric("calls a second", f"{point.qps:,.0f}", help=_clients(point))
 
 
-def use_ef(shown: RunView) -> None:
+def use_ef(run_view: RunView) -> None:
     """The recommended setting carried to the pages that ask with one, and to the code."""
-    run = shown.run
+    run = run_view.run
     best = run.recommendation.ef_runtime if run.recommendation else None
-    if not best or shown.info is None:
+    if not best or run_view.info is None:
         return
     request = run.request
     written = request.filter not in ("", "*") and not request.filter_params
@@ -149,9 +149,9 @@ def _code() -> None:
     st.session_state["recall.view"] = "Code and files"
 
 
-def curve_view(shown: RunView, key: str = "recall.curve") -> None:
+def curve_view(run_view: RunView, key: str = "recall.curve") -> None:
     """Recall beside latency and throughput on one EF axis, and the table."""
-    run = shown.run
+    run = run_view.run
     if not run.points:
         st.caption("Nothing was measured yet.")
         return
@@ -305,10 +305,10 @@ def _plan_words(plan: QueryPlan | None) -> None:
     st.info(f"{markdown(plan.words)}  \n:gray[{markdown(plan.source)}{mode}]", icon=icon)
 
 
-def filtered_plan(shown: RunView) -> QueryPlan | None:
+def filtered_plan(run_view: RunView) -> QueryPlan | None:
     """How the engine runs the queries of this run now; None without a filter, or where it cannot be asked."""
-    run = shown.run
-    if shown.info is None or not run.points or run.request.filter in ("", "*") or not len(run.queries):
+    run = run_view.run
+    if run_view.info is None or not run.points or run.request.filter in ("", "*") or not len(run.queries):
         return None
     try:
         request = KnnRequest(
@@ -319,14 +319,14 @@ def filtered_plan(shown: RunView) -> QueryPlan | None:
             run.points[-1].ef_runtime or None,
             run.request.condition,
         )
-        return tune_cached.plan(shown.target, shown.info, request)
+        return tune_cached.plan(run_view.target, run_view.info, request)
     except MemDBError:
         return None
 
 
-def _changed(shown: RunView) -> None:
+def _changed(run_view: RunView) -> None:
     """The index may be another one by now."""
-    run, info = shown.run, shown.info
+    run, info = run_view.run, run_view.info
     if info is None:
         st.caption(f":material/link_off: The index {markdown(run.index)} is not on this server (any more).")
         return
@@ -336,7 +336,7 @@ def _changed(shown: RunView) -> None:
         if info.fingerprint != run.fingerprint:
             st.caption(":material/update: The index has changed since this run.")
         return
-    same = tune_cached.still(shown.target, info, run)
+    same = tune_cached.still(run_view.target, info, run)
     if same is None:
         st.caption(
             ":material/help: Whether the documents are those that this run measured is not known: its exact "
@@ -344,8 +344,8 @@ def _changed(shown: RunView) -> None:
         )
     elif not same:
         more = info.documents - run.documents
-        told = f"{abs(more):,} documents {'more' if more > 0 else 'fewer'}" if more else "other contents"
-        st.caption(f":material/update: The index has changed since this run: {told} than it measured.")
+        change = f"{abs(more):,} documents {'more' if more > 0 else 'fewer'}" if more else "other contents"
+        st.caption(f":material/update: The index has changed since this run: {change} than it measured.")
 
 
 def took(run: Run) -> str:

@@ -30,7 +30,7 @@ EVERY = {
 }
 
 
-def section(target: Target, info: IndexInfo, asked: SweepRequest | MemDBError) -> None:
+def section(target: Target, info: IndexInfo, request: SweepRequest | MemDBError) -> None:
     """What is watched of this index, and the form for one more."""
     try:
         watches = [each for each in series.listed(cached.home(), target) if each.index == info.name]
@@ -40,17 +40,17 @@ def section(target: Target, info: IndexInfo, asked: SweepRequest | MemDBError) -
     for place, watch in enumerate(watches):
         _watched(target, watch, place)
     with st.expander("Watch recall", icon=":material/visibility:"):
-        if isinstance(asked, MemDBError):
+        if isinstance(request, MemDBError):
             st.caption("First make the form above whole: K, filter and target are taken from it.")
             return
-        if asked.goal.kind != "recall":
+        if request.goal.kind != "recall":
             st.caption("Choose a recall as the target above: that is what is watched.")
             return
         left, right = st.columns(2)
-        own = info.vector_field(asked.field)[1]
+        own = info.vector_field(request.field)[1]
         tap = (
-            asked.source.path
-            if isinstance(asked.source, File) and st.session_state.get("recall.by") == "Tap"
+            request.source.path
+            if isinstance(request.source, File) and st.session_state.get("recall.by") == "Tap"
             else ""
         )
         ef = None
@@ -71,12 +71,12 @@ def section(target: Target, info: IndexInfo, asked: SweepRequest | MemDBError) -
         )
         wanted = Watch(
             info.name,
-            asked.field,
-            asked.k,
+            request.field,
+            request.k,
             None if ef is None else int(ef),
-            "*" if tap else asked.filter,
-            asked.goal.value,
-            asked.goal.confidence,
+            "*" if tap else request.filter,
+            request.goal.value,
+            request.goal.confidence,
             EVERY[str(every)],
             tap=tap,
         )
@@ -87,7 +87,7 @@ def section(target: Target, info: IndexInfo, asked: SweepRequest | MemDBError) -
         )
         if not tap and (few := decide.too_few(wanted.goal, wanted.k, wanted.queries)):
             st.caption(f":material/info: {markdown(few)}")
-        if asked.filter_params:
+        if request.filter_params:
             st.caption("A filter with parameters cannot be watched; write its values into it.")
             return
         st.button(
