@@ -154,9 +154,9 @@ class Map(OnIndex):
                 after = two.read(client, info, request, f"{info.name} now", report=bar.report)
             else:
                 other = index_info(client, self.against)
-                by: By = "all" if request.by == "all" else "random"
+                order: By = "all" if request.by == "all" else "random"
                 beside = replace(
-                    request, index=other.name, field="", condition="*", params=(), by=by, stratum=""
+                    request, index=other.name, field="", condition="*", params=(), by=order, stratum=""
                 )
                 before = two.read(client, info, request, info.name, report=bar.report)
                 after = two.read(client, other, beside, other.name, report=bar.report)
@@ -257,30 +257,32 @@ def _graph(drawn_map: Made) -> dict[str, object]:
 
 
 def _quality(drawn_map: Made) -> dict[str, float | int | None] | None:
-    q = drawn_map.quality
-    if q is None:
+    quality = drawn_map.quality
+    if quality is None:
         return None
     return {
-        "trustworthiness": round(q.trustworthiness, 5),
-        "continuity": round(q.continuity, 5),
-        "rank_correlation": round(q.rank_correlation, 5) if math.isfinite(q.rank_correlation) else None,
-        "sample": q.sample,
-        "kept": round(q.mean_kept, 5),
-        "neighbours": q.neighbours,
+        "trustworthiness": round(quality.trustworthiness, 5),
+        "continuity": round(quality.continuity, 5),
+        "rank_correlation": round(quality.rank_correlation, 5)
+        if math.isfinite(quality.rank_correlation)
+        else None,
+        "sample": quality.sample,
+        "kept": round(quality.mean_kept, 5),
+        "neighbours": quality.neighbours,
     }
 
 
 def _show(drawn_map: Made, path: Path) -> None:
     print_table("", ("stage", "seconds"), [(s, f"{t:.2f}") for s, t in drawn_map.seconds], right=(1,))
     say(f"{line(drawn_map.request.index)}: {drawn_map.words}.")
-    q = drawn_map.quality
+    quality = drawn_map.quality
     if drawn_map.graph_recall is not None:
         say(f"Laid out from {drawn_map.graph_recall.words}.")
-    if q is not None:
+    if quality is not None:
         say(
-            f"Trustworthiness {q.trustworthiness:.3f}, continuity {q.continuity:.3f} "
-            f"({q.sample:,} points against all); "
-            f"{q.mean_kept:.0%} of {q.neighbours} true neighbours are neighbours on the map."
+            f"Trustworthiness {quality.trustworthiness:.3f}, continuity {quality.continuity:.3f} "
+            f"({quality.sample:,} points against all); "
+            f"{quality.mean_kept:.0%} of {quality.neighbours} true neighbours are neighbours on the map."
         )
     for note in drawn_map.notes:
         say(f"Note: {note}")

@@ -100,9 +100,9 @@ def _one_each(count: int) -> Test:
     )
 
 
-def _step(of: Test) -> Test:
+def _step(test: Test) -> Test:
     return lambda command, reply: (
-        type(reply) is list and len(reply) == 2 and type(reply[0]) in (bytes, int) and of(command, reply[1])
+        type(reply) is list and len(reply) == 2 and type(reply[0]) in (bytes, int) and test(command, reply[1])
     )
 
 

@@ -158,19 +158,19 @@ def replication_nodes(facts: Mapping[str, str], *, host: str, port: int) -> tupl
         host: where the question was sent; a path of a socket has port 0.
         port: same.
     """
-    me = f"{host}:{port}"
+    own = f"{host}:{port}"
     if facts.get("role") == "slave":
         above, number = facts.get("master_host", "?"), whole_number(facts.get("master_port", "")) or 0
-        up = facts.get("master_link_status") == "up"
-        primary = Node(f"{above}:{number}", above, number, "primary", f"{above}:{number}", healthy=up)
-        return (primary, Node(me, host, port, "replica", primary.id, here=True))
-    nodes = [Node(me, host, port, "primary", me, here=True)]
+        linked = facts.get("master_link_status") == "up"
+        primary = Node(f"{above}:{number}", above, number, "primary", f"{above}:{number}", healthy=linked)
+        return (primary, Node(own, host, port, "replica", primary.id, here=True))
+    nodes = [Node(own, host, port, "primary", own, here=True)]
     for key, value in facts.items():
         if key.startswith("slave") and whole_number(key[5:]) is not None:
             about = dict(part.split("=", 1) for part in value.split(",") if "=" in part)
             place, number = about.get("ip", "?"), whole_number(about.get("port", "")) or 0
             online = about.get("state") == "online"
-            nodes.append(Node(f"{place}:{number}", place, number, "replica", me, healthy=online))
+            nodes.append(Node(f"{place}:{number}", place, number, "replica", own, healthy=online))
     return tuple(nodes)
 
 

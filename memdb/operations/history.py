@@ -99,7 +99,7 @@ class Writer:
 
         Args:
             at: the wall clock.
-            found: every node with its rates since the sample before.
+            rated: every node with its rates since the sample before.
             events: what happened since then.
         """
         with told_of(self.path):

@@ -181,8 +181,8 @@ def with_keys(drawn: Drawn, allocator: str) -> Drawn:
         drawn: keys with what MEMORY USAGE told.
         allocator: INFO mem_allocator.
     """
-    by = valkey_keys.allocator_of(allocator)
-    return replace(drawn, keys=tuple(_with_key(key, by) for key in drawn.keys))
+    allocator_name = valkey_keys.allocator_of(allocator)
+    return replace(drawn, keys=tuple(_with_key(key, allocator_name) for key in drawn.keys))
 
 
 def _with_key(key: Key, allocator: Allocator) -> Key:

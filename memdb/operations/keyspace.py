@@ -245,11 +245,13 @@ def count_few(there: Client, indexes: Sequence[IndexInfo]) -> dict[str, Coverage
         MemDBError: the node did not answer, or refuses SCAN.
     """
     counted: dict[str, Coverage] = {}
-    for on in sorted({info.on for info in indexes}):
+    for key_type in sorted({info.on for info in indexes}):
         names: set[bytes] = set()
         cursor = "0"
         for _ in range(EXACT_UP_TO // _AT_ONCE + 1):
-            reply = there.execute("SCAN", cursor, "COUNT", _AT_ONCE, "TYPE", KEY_TYPES.get(on.upper(), on))
+            reply = there.execute(
+                "SCAN", cursor, "COUNT", _AT_ONCE, "TYPE", KEY_TYPES.get(key_type.upper(), key_type)
+            )
             cursor = replies.text(reply[0])
             names.update(bytes(name) for name in replies.items(reply[1]))
             if cursor == "0":
@@ -257,7 +259,7 @@ def count_few(there: Client, indexes: Sequence[IndexInfo]) -> dict[str, Coverage
         else:  # it grew while it was counted
             continue
         for info in indexes:
-            if info.on == on:
+            if info.on == key_type:
                 count = sum(under(info, name) for name in names)
                 counted[info.name] = Coverage(info.name, count, count, count, info.told_documents, exact=True)
     return counted

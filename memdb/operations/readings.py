@@ -127,8 +127,8 @@ def _keys(reading: Reading, info: Mapping[str, str]) -> None:
         reading.put("keys", keys, "INFO keyspace tells no number")
         reading.put("keys_with_ttl", with_ttl, "INFO keyspace tells no number")
         if reading.told.get("keys_with_ttl", 0.0) > reading.told.get("keys", math.inf):
-            of = f"INFO keyspace tells {with_ttl:,.0f} keys with a time to live of {keys:,.0f}"
-            reading.refuse("keys_with_ttl", f"{of}, which is impossible")
+            sentence = f"INFO keyspace tells {with_ttl:,.0f} keys with a time to live of {keys:,.0f}"
+            reading.refuse("keys_with_ttl", f"{sentence}, which is impossible")
     else:
         reading.absent["keys"] = reading.absent["keys_with_ttl"] = "INFO does not tell the keyspace"
 

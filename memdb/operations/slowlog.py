@@ -46,14 +46,14 @@ def _or_nan(value: Reply, within: Range) -> float:
 
 
 def _read(entry: list[Reply]) -> SlowCommand:
-    number, at, us, args = entry[:_LEAST]
+    number, at, took_us, args = entry[:_LEAST]
     words = [replies.text(word) for word in replies.items(args)]
     command = words[0].upper() if words else "?"
     words_shown = words[1:3] if command.startswith("FT.") else words[1:2]
     return SlowCommand(
         replies.integer(number),
         _or_nan(at, SECONDS),
-        _or_nan(us, MICROSECONDS) / 1000,
+        _or_nan(took_us, MICROSECONDS) / 1000,
         command,
         line(" ".join(words_shown), _WHAT),
     )

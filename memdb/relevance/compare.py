@@ -72,8 +72,8 @@ def difference(run: Evaluation, first: int, second: int, measure: str = "ndcg") 
     """
     pairs = math.comb(len(run.answers), 2)
     confidence = 1 - (1 - run.request.confidence) / pairs
-    a, b = (values(run, place, measure) for place in (first, second))
-    return MeanDifference(first, second, measure, intervals.paired(b, a, confidence))
+    first_values, second_values = (values(run, place, measure) for place in (first, second))
+    return MeanDifference(first, second, measure, intervals.paired(second_values, first_values, confidence))
 
 
 def differences(run: Evaluation, measure: str = "ndcg") -> tuple[MeanDifference, ...]:
@@ -156,18 +156,19 @@ def diff(earlier: Evaluation, later: Evaluation) -> Diffed:
         )
     latest = _only(later, [row for _, row in rows], later)
     then = _only(earlier, [row for row, _ in rows], latest)
-    a, b = values(then, 0), values(latest, 0)
-    interval = intervals.paired(b, a, later.request.confidence)
+    then_ndcg, latest_ndcg = values(then, 0), values(latest, 0)
+    interval = intervals.paired(latest_ndcg, then_ndcg, later.request.confidence)
     common = f"{len(rows):,} question{'' if len(rows) == 1 else 's'} of both"
     verdict = (
         "better than" if interval.low > 0 else "worse than" if interval.high < 0 else "not clearly other than"
     )
     measure = name("ndcg", later.request.k)
     words = (
-        f"{measure} {float(b.mean()):.3f} is {verdict} the {float(a.mean()):.3f} of run {earlier.id}: "
-        f"{_signed(interval)} with {later.request.confidence * 100:g} % confidence, over {common}."
+        f"{measure} {float(latest_ndcg.mean()):.3f} is {verdict} the {float(then_ndcg.mean()):.3f} of run "
+        f"{earlier.id}: {_signed(interval)} with {later.request.confidence * 100:g} % confidence, "
+        f"over {common}."
     )
-    return Diffed(latest.questions, a, b, interval, later.request.confidence, words)
+    return Diffed(latest.questions, then_ndcg, latest_ndcg, interval, later.request.confidence, words)
 
 
 def _only(run: Evaluation, rows: Sequence[int], labels: Evaluation) -> Evaluation:

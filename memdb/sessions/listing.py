@@ -142,8 +142,10 @@ def search(
         step = Budget() if budget is None else Budget(min(Budget().keys, budget.keys - scanned))
         size = min(PAGE * 4, limit - len(sessions))
         part = page(client, format_, wanted, cursor, size=size, budget=step, index=index)
-        for s in part.sessions:
-            sessions[s.key] = merged(format_, sessions[s.key], s) if s.key in sessions else s
+        for session in part.sessions:
+            sessions[session.key] = (
+                merged(format_, sessions[session.key], session) if session.key in sessions else session
+            )
         scanned, cursor = scanned + part.scanned, part.next_cursor
         so_far = replace(
             part,

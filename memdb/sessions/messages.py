@@ -73,7 +73,7 @@ def is_message(value: Any) -> bool:
         return any(n in value for n in ("content", "Content", "parts", "text", "blocks"))
     if isinstance(value.get("source"), str) and str(value.get("type")).endswith(("Message", "Event")):
         return "content" in value  # AutoGen's
-    by = next(
+    speaker = next(
         (
             n
             for n in ROLE_NAMES[3:]
@@ -81,10 +81,12 @@ def is_message(value: Any) -> bool:
         ),
         "",
     )
-    loose = LOOSE_NAMES[:2] if by in RECORDS else LOOSE_NAMES
-    by_flag = not by and flagged(value) != ""
+    loose = LOOSE_NAMES[:2] if speaker in RECORDS else LOOSE_NAMES
+    by_flag = not speaker and flagged(value) != ""
     loose = LOOSE_NAMES[:2] if by_flag else loose
-    return bool(by or by_flag) and (holds_content(value) or any(isinstance(value.get(n), str) for n in loose))
+    return bool(speaker or by_flag) and (
+        holds_content(value) or any(isinstance(value.get(n), str) for n in loose)
+    )
 
 
 def are_messages(value: Any) -> bool:
@@ -168,5 +170,7 @@ def _told_loosely(value: Any) -> bool:
 
 def _of_a_dialogue(values: Sequence[Any]) -> bool:
     """Whether entries are what a bot's tracker keeps: what both sides said, among events of other kinds."""
-    by = {str(v.get(n)).lower() for v in values if isinstance(v, dict) and "text" in v for n in ("event",)}
-    return bool(by & ASKS and by & ANSWERS)
+    speakers = {
+        str(v.get(n)).lower() for v in values if isinstance(v, dict) and "text" in v for n in ("event",)
+    }
+    return bool(speakers & ASKS and speakers & ANSWERS)

@@ -89,14 +89,14 @@ ORDERS: tuple[Order, ...] = get_args(Order)
 def ordered(listed: Sequence[SessionSummary], order: Order) -> list[SessionSummary]:
     """Summaries of one page in another order; what is not known comes last."""
 
-    def rank(s: SessionSummary) -> float:
-        created = None if s.created is None else s.created.timestamp()
+    def rank(summary: SessionSummary) -> float:
+        created = None if summary.created is None else summary.created.timestamp()
         value = {
-            "expires first": s.ttl_s,
+            "expires first": summary.ttl_s,
             "newest": None if created is None else -created,
             "oldest": created,
-            "most turns": None if s.turns is None else -s.turns,
-            "largest": None if s.size_bytes is None else -s.size_bytes,
+            "most turns": None if summary.turns is None else -summary.turns,
+            "largest": None if summary.size_bytes is None else -summary.size_bytes,
         }[order]
         return math.inf if value is None else value
 

@@ -114,10 +114,10 @@ class Survey:
 
     def users(self, count: int = 20) -> tuple[tuple[str, int, int], ...]:
         """(user, sessions, bytes) of the sample, most sessions first; not scaled."""
-        number: Counter[str] = Counter(s.user for s in self.seen)
+        number: Counter[str] = Counter(session.user for session in self.seen)
         size: Counter[str] = Counter()
-        for s in self.seen:
-            size[s.user] += s.size_bytes
+        for session in self.seen:
+            size[session.user] += session.size_bytes
         return tuple((user, n, size[user]) for user, n in number.most_common(count))
 
     def activity(self, bins: int = 48) -> tuple[tuple[datetime, int], ...]:
@@ -168,8 +168,8 @@ def survey(
         )
         scanned += STEP
         keys = [key for key in map(replies.key, batch) if key not in sampling.seen]
-        for s in strategy.seen(client, format_, keys):
-            sampling.seen[s.key] = s
+        for session in strategy.seen(client, format_, keys):
+            sampling.seen[session.key] = session
         ended = replies.integer(cursor) == 0
         so_far = Survey(
             tuple(sampling.seen.values()), total if ended else min(scanned, total), total, datetime.now(UTC)

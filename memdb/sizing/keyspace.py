@@ -45,43 +45,43 @@ def listpack(fields: Sequence[tuple[int, int]]) -> int:
     return 7 + sum(packed(name) + packed(value) for name, value in fields)
 
 
-def sessions(planned: Sessions, of: Keyspace) -> float:
+def sessions(planned: Sessions, keyspace: Keyspace) -> float:
     """Bytes of one session without its places in the tables of keys and of times to live, on average.
 
     Lengths that vary are averaged after each was rounded to its size class.
     """
     if not planned.spread:
-        return float(_session(planned, planned.value_bytes, of))
+        return float(_session(planned, planned.value_bytes, keyspace))
     # The key and the other fields stay; what makes a session long or short is its history.
     reach = planned.spread * planned.bytes
     lengths = [
         max(0, round(planned.value_bytes + reach * (2 * (i + 0.5) / _SPREAD_STEPS - 1)))
         for i in range(_SPREAD_STEPS)
     ]
-    return sum(_session(planned, length, of) for length in lengths) / _SPREAD_STEPS
+    return sum(_session(planned, length, keyspace) for length in lengths) / _SPREAD_STEPS
 
 
-def all_sessions(planned: Sessions, of: Keyspace, keys: int = 0) -> float:
+def all_sessions(planned: Sessions, keyspace: Keyspace, keys: int = 0) -> float:
     """All sessions of a plan: their keys with what is in them, and their places in the server's tables.
 
     Args:
         planned: the plan's.
-        of: how the server stores keys.
+        keyspace: how the server stores keys.
         keys: others that are there; both are in one table, which doubles when it is full.
     """
-    tables = of.main_table(keys + planned.live) - (of.main_table(keys) if keys else 0.0)
+    tables = keyspace.main_table(keys + planned.live) - (keyspace.main_table(keys) if keys else 0.0)
     if planned.expiring:
-        tables += of.main_table(planned.expiring)
-    return sessions(planned, of) * planned.live + tables
+        tables += keyspace.main_table(planned.expiring)
+    return sessions(planned, keyspace) * planned.live + tables
 
 
-def _session(planned: Sessions, value: int, of: Keyspace) -> int:
+def _session(planned: Sessions, value: int, keyspace: Keyspace) -> int:
     expiring = planned.expiring >= planned.kept
-    key = of.key_object(planned.key_bytes, ttl=expiring)
+    key = keyspace.key_object(planned.key_bytes, ttl=expiring)
     if planned.kind == "STRING":
         # Up to 44 bytes a value would stand in its key's allocation; sessions are longer.
-        return key + of.string(value)
+        return key + keyspace.string(value)
     others = planned.fields - 1
     each = planned.other_bytes // others if others else 0
     name = min(HISTORY_NAME, each)
-    return key + of.hash_fields([(HISTORY_NAME, value), *[(name, each - name)] * others])
+    return key + keyspace.hash_fields([(HISTORY_NAME, value), *[(name, each - name)] * others])

@@ -166,10 +166,10 @@ class _Kept:
             ValueError: a number is out of its range.
         """
         constants = [(each.name, -1e12, 1e12) for each in fields(Constants)]
-        for of, ranges in ((self, _RANGES), (self.constants, constants)):
+        for holder, ranges in ((self, _RANGES), (self.constants, constants)):
             for key, low, high in ranges:
-                if not low <= getattr(of, key) <= high:
-                    raise ValueError(f"{key} is {getattr(of, key):g}")
+                if not low <= getattr(holder, key) <= high:
+                    raise ValueError(f"{key} is {getattr(holder, key):g}")
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "format"}
         return Profile(name, **values | {"title": self.title[:200], "source": self.source[:500]})
 

@@ -186,33 +186,44 @@ def conclusions(every: Sequence[Candidate]) -> tuple[str, ...]:
     Both at one EF_RUNTIME that both were measured at: the one recommended for the original, else the largest.
     Vectors alone are compared, since a shadow has no TEXT fields.
     """
-    original = next((c for c in every if c.original and c.run is not None and c.run.points), None)
+    original = next(
+        (
+            candidate
+            for candidate in every
+            if candidate.original and candidate.run is not None and candidate.run.points
+        ),
+        None,
+    )
     if original is None or original.run is None:
         return ()
     sentences = []
-    for c in every:
-        if c.original or c.run is None:
+    for candidate in every:
+        if candidate.original or candidate.run is None:
             continue
-        common = sorted({p.ef_runtime for p in original.run.points} & {p.ef_runtime for p in c.run.points})
+        common = sorted(
+            {p.ef_runtime for p in original.run.points} & {p.ef_runtime for p in candidate.run.points}
+        )
         if not common:
             continue
         verdict = original.run.recommendation
         best = verdict.ef_runtime if verdict is not None else None
         ef = best if best in common else common[-1]
-        before, after = original.run.point(ef), c.run.point(ef)
+        before, after = original.run.point(ef), candidate.run.point(ef)
         if before is None or after is None:
             continue
-        words = [f"{100 * (after.recall - before.recall):+.1f} points of recall@{c.run.request.k}"]
-        ours, theirs = c.info.vector_bytes, original.info.vector_bytes
+        words = [f"{100 * (after.recall - before.recall):+.1f} points of recall@{candidate.run.request.k}"]
+        ours, theirs = candidate.info.vector_bytes, original.info.vector_bytes
         if ours is not None and theirs is not None:
             words.append(f"{'+' if ours >= theirs else '-'}{bytes_text(abs(ours - theirs))} of vectors")
-        old_ms, new_ms = original.time(ef), c.time(ef)
+        old_ms, new_ms = original.time(ef), candidate.time(ef)
         if math.isfinite(old_ms) and math.isfinite(new_ms):
             near = abs(new_ms - old_ms) <= _ALIKE * old_ms
             words.append("same p50" if near else f"p50 {old_ms:.2f} → {new_ms:.2f} ms")
         at = f" at EF_RUNTIME {ef}" if ef else ""
-        worth = _worth_words(original, c)
-        sentences.append(f"{c.words}: {', '.join(words)}{at}{_goal_words(original.run, c.run)}{worth}.")
+        worth = _worth_words(original, candidate)
+        sentences.append(
+            f"{candidate.words}: {', '.join(words)}{at}{_goal_words(original.run, candidate.run)}{worth}."
+        )
     return tuple(sentences)
 
 
@@ -241,11 +252,13 @@ def _worth_words(original: Candidate, other: Candidate) -> str:
         return "; it is faster than the original at no target that was measured"
     least, most = faster
     targets = {*old_recalls, *new_recalls}
-    from_, to = math.ceil(1_000 * least - 1e-6) / 1_000, math.floor(1_000 * most + 1e-6) / 1_000
+    from_, highest = math.ceil(1_000 * least - 1e-6) / 1_000, math.floor(1_000 * most + 1e-6) / 1_000
     if most == max(targets):
         where = "at every target measured" if least == min(targets) else f"from target {from_:g}"
     else:
-        where = f"up to target {to:g}" if least == min(targets) else f"from target {from_:g} to {to:g}"
+        where = (
+            f"up to target {highest:g}" if least == min(targets) else f"from target {from_:g} to {highest:g}"
+        )
     return f"; worth it {where}: faster there"
 
 

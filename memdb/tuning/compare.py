@@ -48,25 +48,31 @@ def compare(first: Run, second: Run) -> RunComparison:
     # A run that was cut short still asked all its queries at each of its points.
     paired = same_k and first.queries.digest == second.queries.digest
     rows = []
-    for a, b in _pairs(first.points, second.points):
+    for first_point, second_point in _pairs(first.points, second.points):
         if paired:
-            difference = intervals.paired(a.recalls, b.recalls, confidence)
+            difference = intervals.paired(first_point.recalls, second_point.recalls, confidence)
         else:
-            difference = intervals.unpaired(a.recalls, b.recalls, confidence)
-        difference = _estimated(difference, a, b)
-        ef = a.ef_runtime or b.ef_runtime
+            difference = intervals.unpaired(first_point.recalls, second_point.recalls, confidence)
+        difference = _estimated(difference, first_point, second_point)
+        ef = first_point.ef_runtime or second_point.ef_runtime
         rows.append(
             RecallDifference(
-                ef, a.recall, b.recall, difference.mean, difference.low, difference.high, a.p50_ms - b.p50_ms
+                ef,
+                first_point.recall,
+                second_point.recall,
+                difference.mean,
+                difference.low,
+                difference.high,
+                first_point.p50_ms - second_point.p50_ms,
             )
         )
     return RunComparison(paired, confidence, tuple(rows), _words(first, second, paired, same_k, len(rows)))
 
 
-def _estimated(measured: Interval, a: EfPoint, b: EfPoint) -> Interval:
+def _estimated(measured: Interval, first_point: EfPoint, second_point: EfPoint) -> Interval:
     """A difference of what was returned of references, less that of what these miss themselves."""
     mean, down, up = measured.mean, measured.mean - measured.low, measured.high - measured.mean
-    for sign, point in ((-1, a), (1, b)):
+    for sign, point in ((-1, first_point), (1, second_point)):
         if point.estimate is not None:
             unseen = point.estimate.unseen
             mean += sign * unseen.mean

@@ -232,9 +232,9 @@ def html_report(
         body.append("<h2>The curve</h2>" + _curve_table(run, best))
     if run.shards and run.points:
         ef_shown = best if best is not None else ef
-        by = by_shard(run, ef_shown)
+        shards = by_shard(run, ef_shown)
         body.append(f"<h2>By shard at EF {ef_shown}</h2><p>{escaped(shard_words(run, ef_shown))}</p>")
-        body.append(_shards_table(by))
+        body.append(_shards_table(shards))
     if said_more := sentences(run):
         body.append("<h2>From query to query</h2>" + _spread_table(run))
         body += [f"<p>{escaped(sentence)}</p>" for sentence in said_more]
@@ -300,14 +300,14 @@ def _curve_table(run: Run, best: int | None) -> str:
         "short",
     )
     rows = []
-    for p in run.points:
+    for point in run.points:
         cells = [
-            str(p.ef_runtime or run.definition.algorithm),
-            *(f"{v:.4f}" for v in (p.recall, p.low, p.high)),
+            str(point.ef_runtime or run.definition.algorithm),
+            *(f"{v:.4f}" for v in (point.recall, point.low, point.high)),
         ]
-        cells += [_number(v, ".2f") for v in (p.p50_ms, p.p95_ms, p.p99_ms)]
-        cells += [_number(p.qps, ",.0f"), f"{p.short:,}"]
-        rows.append((cells, p.ef_runtime == best))
+        cells += [_number(v, ".2f") for v in (point.p50_ms, point.p95_ms, point.p99_ms)]
+        cells += [_number(point.qps, ",.0f"), f"{point.short:,}"]
+        rows.append((cells, point.ef_runtime == best))
     return _table(heads, rows)
 
 
@@ -321,9 +321,9 @@ def _spread_table(run: Run) -> str:
         "where missed ×",
     )
     rows = []
-    for p in run.points:
-        measured = spread(run, p)
-        cells = [str(p.ef_runtime or run.definition.algorithm)]
+    for point in run.points:
+        measured = spread(run, point)
+        cells = [str(point.ef_runtime or run.definition.algorithm)]
         cells += [f"{share:.1%}" for share in (measured.reach_bound.mean, measured.perfect.mean)]
         cells += [
             f"{measured.worst:.3f}",

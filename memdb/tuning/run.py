@@ -161,8 +161,8 @@ class Sampled:
     def reference_words(self) -> str:
         """What is known of the reference, in one sentence."""
         at = f" at EF_RUNTIME {self.reference_ef:,}" if self.reference_ef else ""
-        of = f"Recall is {self.words} of {self.documents:,} documents."
-        start = f"{of} The reference, the index's own answer{at},"
+        beginning = f"Recall is {self.words} of {self.documents:,} documents."
+        start = f"{beginning} The reference, the index's own answer{at},"
         missed = self.missed
         if not self.shown:
             return f"{start} misses none that the sample shows: at most {missed.high:.4f} of the neighbours."
@@ -302,10 +302,10 @@ class AsAsked:
         middle = len(self.nearest) // 2
         if len(self.nearest) and len(self.documents_nearest):
             ours, theirs = self.nearest[middle], self.documents_nearest[middle]
-            of = ", by the reference" if self.estimated else ""
+            reference_note = ", by the reference" if self.estimated else ""
             sentence += (
                 f" Half of its queries have a document within {ours:.4g}; half of the documents one "
-                f"within {theirs:.4g}{of}."
+                f"within {theirs:.4g}{reference_note}."
             )
         return sentence
 

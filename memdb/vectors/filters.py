@@ -502,19 +502,19 @@ def _closed(written: str) -> None:
     quoted = False
     i = 0
     while i < len(text):
-        c = text[i]
-        if c == "\\":
+        character = text[i]
+        if character == "\\":
             i += 1
-        elif c == '"':
+        elif character == '"':
             quoted = not quoted
-        elif not quoted and c in "([{":
+        elif not quoted and character in "([{":
             # An exclusive bound, [(2015 2020], opens no bracket of its own.
-            if not (c == "(" and stack and stack[-1][0] == "["):
-                stack.append((c, i))
-        elif not quoted and c in closing:
-            if not stack or stack[-1][0] != closing[c]:
+            if not (character == "(" and stack and stack[-1][0] == "["):
+                stack.append((character, i))
+        elif not quoted and character in closing:
+            if not stack or stack[-1][0] != closing[character]:
                 raise BadFilter(
-                    f"The filter has a '{c}' at position {i + 1} that nothing opens.",
+                    f"The filter has a '{character}' at position {i + 1} that nothing opens.",
                     "Check its brackets.",
                     expression=text,
                 )

@@ -159,11 +159,11 @@ class IndexInfo:
         Raises:
             UnknownField: there is none; the message lists those there are.
         """
-        fitting = [f for f in self.fields if not kinds or f.kind in kinds]
-        for f in fitting:
-            if f.name == name:
-                return f
-        raise UnknownField(name, self.name, tuple(f.name for f in fitting))
+        fitting = [candidate for candidate in self.fields if not kinds or candidate.kind in kinds]
+        for candidate in fitting:
+            if candidate.name == name:
+                return candidate
+        raise UnknownField(name, self.name, tuple(candidate.name for candidate in fitting))
 
     def vector_field(self, name: str = "") -> tuple[Field, VectorParams]:
         """The vector field with this name, or the only/first one.
@@ -395,9 +395,9 @@ def _need_search(client: Client) -> None:
 def read_info(name: str, reply: dict[str, Reply]) -> IndexInfo:
     """An FT.INFO reply, as pairs, of any dialect."""
     definition = replies.pairs(reply.get("index_definition"))
-    on = replies.text(definition.get("key_type", reply.get("key_type", "HASH")))
+    key_type = replies.text(definition.get("key_type", reply.get("key_type", "HASH")))
     fields = tuple(
-        _field(replies.pairs(_flat(entry)), on_hash=on.upper() != "JSON")
+        _field(replies.pairs(_flat(entry)), on_hash=key_type.upper() != "JSON")
         for entry in replies.items(reply.get("attributes", reply.get("fields")))
     )
     figures = _Told(reply)
@@ -408,7 +408,7 @@ def read_info(name: str, reply: dict[str, Reply]) -> IndexInfo:
     last = replies.text(errors.get("last indexing error", ""))
     return IndexInfo(
         name=replies.key(reply.get("index_name", name)),
-        on=on,
+        on=key_type,
         prefixes=tuple(
             replies.key(p) for p in replies.items(definition.get("prefixes", reply.get("key_prefixes")))
         ),
@@ -466,7 +466,7 @@ def _rules(reply: dict[str, Reply], definition: dict[str, Reply]) -> Rules:
     score = replies.text(definition.get("default_score", ""))
     splits = replies.text(reply["punctuation"]) if "punctuation" in reply else None
     return Rules(
-        filter=replies.key(definition.get("filter", "")),
+        filter=line_breaks.in_expression(replies.key(definition.get("filter", ""))),
         language=replies.text(definition.get("default_language", "")),
         language_field=replies.key(definition.get("language_field", "")),
         score="" if replies.number(score, 1.0) == 1.0 else score,

@@ -178,7 +178,7 @@ class IndexSpec:
             raise BadInput("The index has no name.", "Give it one, e.g. idx:embeddings.")
         if not self.fields:
             raise BadInput(f"Index '{self.name}' has no fields.", "Add at least one field.")
-        names = [f.name for f in self.fields]
+        names = [field.name for field in self.fields]
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise BadInput(f"Index '{self.name}' names the field '{twice[0]}' twice.", "Name each once.")
         args: list[Arg] = ["FT.CREATE", self.name, "ON", self.on]
@@ -186,9 +186,11 @@ class IndexSpec:
             args += ["PREFIX", len(self.prefixes), *self.prefixes]
         args += self.rules.args()
         args.append("SCHEMA")
-        for f in self.fields:
-            args += [f.path, "AS", f.name] if f.path and f.path != f.name else [f.name]
-            args += f.args()
+        for field in self.fields:
+            args += (
+                [field.path, "AS", field.name] if field.path and field.path != field.name else [field.name]
+            )
+            args += field.args()
         return tuple(args)
 
 

@@ -11,7 +11,7 @@ from memdb import files
 from memdb.cluster.target import Target
 from memdb.errors import OutOfRange
 from memdb.json_text import json_text
-from memdb.tuning.queries import MOST_QUERIES
+from memdb.tuning.query_rows import MOST_QUERIES
 from memdb.tuning.run import Goal, SweepRequest
 
 QUERIES = 500

@@ -118,6 +118,20 @@ def silent(tree: ast.Module, arrays: set[str]) -> Iterator[str]:
             yield f"{name}: raises {', '.join(sorted(leaving))}"
 
 
+def strange(tree: ast.Module) -> Iterator[str]:
+    """Arguments that a docstring tells of and the function does not take."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and "Args:" in (said := ast.get_docstring(node) or ""):
+            told = re.split(r"\n(?=\w)", said.split("Args:\n", 1)[-1])[0]
+            names = {
+                name for line in re.findall(r"^    (\w[\w, *]*): ", told, re.M) for name in line.split(", ")
+            }
+            arguments = node.args
+            taken = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+            taken += [each for each in (arguments.vararg, arguments.kwarg) if each is not None]
+            yield from (f"{node.name}: no argument {name}" for name in names - {a.arg for a in taken})
+
+
 def test_public_functions_tell_shapes_and_errors() -> None:
     trees = {path: tree(path) for path in FILES}
     arrays = annotated(list(trees.values()))
@@ -125,9 +139,14 @@ def test_public_functions_tell_shapes_and_errors() -> None:
     wrong = [
         f"{path.relative_to(ROOT)}: {what}"
         for path, parsed in trees.items()
-        for what in silent(parsed, arrays)
+        for what in (*silent(parsed, arrays), *strange(parsed))
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_an_argument_that_is_none_is_seen() -> None:
+    source = 'def f(x: int) -> None:\n    """Do.\n\n    Args:\n        x: one.\n        y: two.\n    """'
+    assert list(strange(ast.parse(source))) == ["f: no argument y"]
 
 
 @pytest.mark.parametrize(

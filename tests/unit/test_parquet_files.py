@@ -13,7 +13,7 @@ import pytest
 from memdb import parquet_files
 from memdb.errors import BadInput
 from memdb.tap import record
-from memdb.tuning import queries
+from memdb.tuning import query_rows
 
 LIMIT = 1 << 20
 
@@ -73,11 +73,11 @@ def test_texts_within_values_are_left_out() -> None:
 
 
 def test_a_file_of_queries_that_unpacks_to_more_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "MOST_BYTES", LIMIT)
+    monkeypatch.setattr(query_rows, "MOST_BYTES", LIMIT)
     content = written(pa.table({"v": lists(20, 50_000)}))
     assert len(content) < 100_000
     with pytest.raises(BadInput, match="unpacks to"):
-        queries._rows("parquet", content, "q.parquet", "", 4)
+        query_rows.rows_of("parquet", content, "q.parquet", "", 4)
 
 
 def tapped(rows: int, vector: bytes) -> bytes:

@@ -231,7 +231,7 @@ def _preference(target: Target, user_id: str) -> Floats | None:
 
 
 def _answers() -> str:
-    by = st.segmented_control(
+    answered_by = st.segmented_control(
         "Answer by",
         [SENTENCES, BEDROCK],
         default=SENTENCES,
@@ -241,7 +241,7 @@ def _answers() -> str:
         width="stretch",
         help="Sentences of the documents as they are, or a model on Amazon Bedrock.",
     )
-    if by != BEDROCK:
+    if answered_by != BEDROCK:
         return ""
     if not bedrock_client.has_credentials():
         st.caption(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Literal, TypeVar
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -22,7 +22,6 @@ from memdb.ui.kit import cached
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import Command
 
-_View = TypeVar("_View", bound=str)
 _PATIENCE_S = 5.0
 _WAITED = "parts.waited"
 _PRESSED = "parts.pressed"
@@ -197,19 +196,17 @@ class Act:
     args: tuple[object, ...]
 
 
-def view_choice(views: Iterable[_View], *, key: str) -> _View:
+def view_choice(views: Sequence[Markdown], *, key: str) -> str:
     """The views of a page in one row, the first until another is chosen; the link tells which.
 
     Args:
         views: their names.
         key: of the widget, and its name in the link.
     """
-    names = list(views)
     return st.segmented_control(
         "View",
-        names,
-        format_func=markdown,
-        default=names[0],
+        views,
+        default=views[0],
         required=True,
         key=key,
         bind="query-params",

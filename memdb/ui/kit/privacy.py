@@ -20,14 +20,14 @@ def hiding(target: Target) -> bool:
 
 def switch(target: Target) -> None:
     """Draw the switch."""
-    on = st.toggle(
+    is_on = st.toggle(
         "Hide personal data",
         value=hiding(target),
         key=f"{_kept(target)}.shown",
         help="E-mail addresses, card and telephone numbers, IBANs, IP addresses, keys. Names and postal "
         "addresses are not recognised. Exports follow.",
     )
-    st.session_state[_kept(target)] = on
+    st.session_state[_kept(target)] = is_on
 
 
 def session(target: Target, stored: Session) -> Session:

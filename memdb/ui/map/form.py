@@ -165,8 +165,8 @@ def drawn_last(target: Target) -> Map | None:
 
 def _sample(info: IndexInfo) -> MapRequest:
     tags = [f.name for f in info.of_kind("TAG")]
-    kinds = [by for by in BY if by != "stratified" or tags]
-    by = st.selectbox(
+    kinds = [order for order in BY if order != "stratified" or tags]
+    order = st.selectbox(
         "Sample",
         kinds,
         format_func=BY.__getitem__,
@@ -176,7 +176,7 @@ def _sample(info: IndexInfo) -> MapRequest:
     )
     stratum: str | None = ""
     with st.container():  # there or not, the blocks below keep their places
-        if by == "stratified":
+        if order == "stratified":
             stratum = st.selectbox(
                 "Tag", tags, key="map.stratum", bind="query-params", format_func=labels(tags)
             )
@@ -189,7 +189,7 @@ def _sample(info: IndexInfo) -> MapRequest:
         step=1_000,
         key="map.n",
         bind="query-params",
-        disabled=by == "all",
+        disabled=order == "all",
         help=f"At most {MOST:,}.",
     )
     seed = right.number_input(
@@ -199,13 +199,13 @@ def _sample(info: IndexInfo) -> MapRequest:
         value=0,
         key="map.seed",
         bind="query-params",
-        disabled=by == "all",
+        disabled=order == "all",
         help="Another seed redraws with other documents.",
     )
     return MapRequest(
         info.name,
         info.vector_field()[0].name,
-        by=cast(By, by or "random"),
+        by=cast(By, order or "random"),
         count=int(count or DEFAULT.count),
         stratum=stratum or "",
         seed=int(seed or 0),

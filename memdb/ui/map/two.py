@@ -88,14 +88,14 @@ def _choice(map_view: MapView) -> tuple[IndexInfo, MapRequest, int] | None:
         return None
     name = st.selectbox("Index", names, key="map.two.index", bind="query-params", format_func=labels(names))
     info = cached.index_info(map_view.target, str(name))
-    by = "random" if request.by == "stratified" else request.by
+    order = "random" if request.by == "stratified" else request.by
     other = replace(
         request,
         index=info.name,
         field=info.vector_field()[0].name,
         condition="*",
         params=(),
-        by=by,
+        by=order,
         stratum="",
     )
     return info, other, 0

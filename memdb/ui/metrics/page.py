@@ -115,8 +115,8 @@ def _end(nodes: tuple[NodeNow, ...], view: tuple[str, int, str]) -> float:
     Held for some times as long as the last drawing took: a busy machine draws less often.
     """
     at = time.time()
-    kept_end, drawn_at, of = st.session_state.get(_DRAWN, (0.0, 0.0, ("", 0, "")))
-    if of == view and at - drawn_at < _PAUSE * st.session_state.get(_TOOK, 0.0):
+    kept_end, drawn_at, drawn_view = st.session_state.get(_DRAWN, (0.0, 0.0, ("", 0, "")))
+    if drawn_view == view and at - drawn_at < _PAUSE * st.session_state.get(_TOOK, 0.0):
         return float(kept_end)
     newest = max(node.at for node in nodes)
     end = newest if at - newest < _STALE_S else at

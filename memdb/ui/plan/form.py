@@ -214,7 +214,7 @@ def _documents() -> Shape:
     with st.expander("Index and keys"):
         left, right = st.columns(2)
         algorithm = left.selectbox("Algorithm", ALGORITHMS, key="plan.algorithm", bind="query-params")
-        on = right.selectbox("Documents as", KEY_TYPES, key="plan.on", bind="query-params")
+        key_type = right.selectbox("Documents as", KEY_TYPES, key="plan.on", bind="query-params")
         left, right = st.columns(2)
         key = _whole(left, "Key bytes", vectors_given.key_bytes, "plan.key", why="With the prefix.")
         random = right.selectbox(
@@ -270,7 +270,7 @@ def _documents() -> Shape:
         kind,
         m,
         algorithm,
-        on,
+        key_type,
         metadata,
         text,
         words,

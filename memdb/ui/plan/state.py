@@ -109,8 +109,8 @@ def keep_wrong(exc: MemDBError) -> None:
 
 def unplanned(target: Target) -> Unplanned | None:
     """What was there beside the index of the last read; None where nothing was read from this target."""
-    of, besides = st.session_state.get(UNPLANNED, (None, None))
-    return besides if of == target else None
+    read_of, besides = st.session_state.get(UNPLANNED, (None, None))
+    return besides if read_of == target else None
 
 
 def other(sizing: SizingPlan, shape: Shape) -> Choice | None:

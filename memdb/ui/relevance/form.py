@@ -186,7 +186,7 @@ def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
         st.caption(f"The index of the sidebar, {markdown(line(info.name, 80))}.")
     chosen = info if name == info.name else cached.index_info(target, name)
     ways = list(WAYS)
-    by = st.segmented_control(
+    ranked_by = st.segmented_control(
         "By",
         ways,
         format_func=_WAY_NAMES.__getitem__,
@@ -200,12 +200,12 @@ def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
     embedder = ""
     ef: int | None = None
     with st.container():  # what it draws comes and goes; the block below keeps its place
-        fusion = _fusion(key) if by == "hybrid" else FUSION
-        if by != "words" and len(fields) > 1:
+        fusion = _fusion(key) if ranked_by == "hybrid" else FUSION
+        if ranked_by != "words" and len(fields) > 1:
             field = st.selectbox(
                 "Vector field", fields, format_func=labels(fields), key=f"{key}.field", bind="query-params"
             )
-    if by != "words":
+    if ranked_by != "words":
         left, right = st.columns(2)
         embedder = left.text_input(
             "Model",
@@ -224,9 +224,9 @@ def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
             placeholder="as the index",
             help="Empty or 0: the index's own.",
         )
-    if by != "vectors":
+    if ranked_by != "vectors":
         words.need(cached.server(target).dialect, chosen)
-    if by != "words":
+    if ranked_by != "words":
         model = choice(chosen, Settings.from_env(), field=field or "", here=embedder)
         if model is None:
             raise BadInput(
@@ -240,7 +240,7 @@ def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
         placeholder="nothing to leave out",
         help="What keys of this index begin with and those of the labels do not, e.g. of a copy.",
     )
-    return Setting(name, field or "", by, embedder.strip(), int(ef or 0) or None, strip, fusion)
+    return Setting(name, field or "", ranked_by, embedder.strip(), int(ef or 0) or None, strip, fusion)
 
 
 def _fusion(key: str) -> Fusion:

@@ -134,12 +134,12 @@ def _second(
             )
         why = why_not(dialect, other_info)
         ways: list[By] = ["vectors"] if why or choice.by != "Text" else ["vectors", "words", "both"]
-        by = st.selectbox("Ranked by", ways, key="search.side.way", bind="query-params")
+        ranked_by = st.selectbox("Ranked by", ways, key="search.side.way", bind="query-params")
         if why:
             st.caption(f":material/info: {markdown(why)}")
         _, params = other_info.vector_field(field)
         ef: int | None = None
-        if params.has_ef and by != "words":
+        if params.has_ef and ranked_by != "words":
             ef = ef_input(other, "search.side.ef", choice.request.ef_runtime or 64)
     with right:
         condition = choice.request.filter
@@ -151,13 +151,13 @@ def _second(
                 st.text_input("Expression", key="search.side.raw", bind="query-params").strip() or EVERYTHING
             )
         embedder: Embedder | None = None
-        if by != "words" and choice.by == "Text":
+        if ranked_by != "words" and choice.by == "Text":
             picked = model.choose(other, other_info, field, key=f"{SIDE_MODEL}{other_info.name}.{field}")
             embedder = picked.embedder()
             here = picked.here
         else:
             here = ""
-    side = Side(other_info.name, field, by, choice.request.k, ef, condition, here, choice.fusion)
+    side = Side(other_info.name, field, ranked_by, choice.request.k, ef, condition, here, choice.fusion)
     return other, other_info, OpenSide(cached.client(other), other_info, side, embedder)
 
 

@@ -175,7 +175,7 @@ def _vector_field(info: IndexInfo) -> tuple[Field, VectorParams]:
 
 
 def _query(target: Target, info: IndexInfo, field: Field, params: VectorParams) -> _Query | None:
-    by = st.segmented_control(
+    asked_by = st.segmented_control(
         "Search by",
         ["Text", "Document", "Vector"],
         default="Text",
@@ -185,7 +185,7 @@ def _query(target: Target, info: IndexInfo, field: Field, params: VectorParams) 
         width="stretch",
     )
     where = f"'{field.name}' of '{info.name}'"
-    if by == "Text":
+    if asked_by == "Text":
         text = st.text_input(
             "Question",
             key="search.q",
@@ -202,7 +202,7 @@ def _query(target: Target, info: IndexInfo, field: Field, params: VectorParams) 
         embedded = chosen.ask(text)
         model.spent(embedded)
         return _Query("Text", text, embedded.vectors[0], chosen, embedded, way, fusion)
-    if by == "Document":
+    if asked_by == "Document":
         key = st.text_input(
             "Key of a document",
             key="search.key",

@@ -48,7 +48,7 @@ def of_page(target: Target, format_: Format, summaries: list[SessionSummary]) ->
                 st.caption(f"Histories of the last {KEPT} turns would have about {kept_tokens:,} tokens.")
 
 
-def _tools(uses: Sequence[ToolUse], of: str) -> None:
+def _tools(uses: Sequence[ToolUse], unit: str) -> None:
     st.markdown("**Tools**")
     if not uses:
         st.caption("No tool was called.")
@@ -66,7 +66,7 @@ def _tools(uses: Sequence[ToolUse], of: str) -> None:
     if not any(use.failed_at for use in uses):
         frame = frame.drop(columns="failed in turn")
     st.dataframe(frame, hide_index=True, placeholder="–")
-    parts.export(frame, "session-tools", {"of": line(of)}, key=f"sessions.tools.export.{of}")
+    parts.export(frame, "session-tools", {"of": line(unit)}, key=f"sessions.tools.export.{unit}")
 
 
 def _tokens(use: TokenUse, session: Session) -> None:

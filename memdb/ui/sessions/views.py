@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import streamlit as st
 
@@ -38,7 +38,7 @@ def row(target: Target) -> tuple[View, Format, Detected]:
     usual = ARTICLE.token if ARTICLE.token in counts or not counts else next(iter(counts))
     tokens = sorted(offered, key=lambda t: (t != usual, -counts.get(t, 0), t))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        view = parts.view_choice(VIEWS, key=VIEW)
+        view = cast("View", parts.view_choice(VIEWS, key=VIEW))
         st.space("stretch")
         token = st.selectbox(
             "Stored as",

@@ -218,7 +218,7 @@ def found_by_ef(
         ranks: true rank of each row.
         names: a name for each, for the hover.
         efs: columns, ascending.
-        found: (len(ranks), len(efs)) bool.
+        retrieved: (len(ranks), len(efs)) bool.
         dark: the theme.
     """
     colours = palette(dark)

@@ -116,23 +116,23 @@ def _state(info: IndexInfo) -> str:
 def gives_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
     """Recall and times of each index at the cheapest setting that meets the target, else at the highest."""
     rows = []
-    for c in every:
-        verdict = c.run.recommendation if c.run is not None else None
+    for candidate in every:
+        verdict = candidate.run.recommendation if candidate.run is not None else None
         point = None
-        if c.run is not None and c.run.points:
+        if candidate.run is not None and candidate.run.points:
             chosen = verdict.ef_runtime if verdict is not None else None
-            point = c.run.point(chosen) if chosen is not None else c.run.points[-1]
+            point = candidate.run.point(chosen) if chosen is not None else candidate.run.points[-1]
         calls_per_s = None if point is None or not math.isfinite(point.qps) else round(point.qps)
         rows.append(
             {
-                "index": _short(c),
-                "parameters": _words(c),
+                "index": _short(candidate),
+                "parameters": _words(candidate),
                 "target": "–" if verdict is None else "met" if verdict.met else "missed",
                 "EF": None if point is None else point.ef_runtime or None,
                 "recall": None if point is None else point.recall,
                 "low": None if point is None else point.low,
                 "high": None if point is None else point.high,
-                "p50 ms": None if point is None else c.time(point.ef_runtime),
+                "p50 ms": None if point is None else candidate.time(point.ef_runtime),
                 "p99 ms": None if point is None else point.p99_ms,
                 "calls/s": calls_per_s,
             }
@@ -213,12 +213,12 @@ def _trade(candidate: Candidate, name: str, *, together: bool) -> Trade:
 def _times_table(measured: list[Candidate], names: dict[str, str], *, together: bool) -> None:
     """Every point of both charts."""
     rows = []
-    for c in measured:
-        for ef, recall, ms in zip(*trade(c), strict=True):
-            timed = c.times.of_ef(ef) if together and c.times is not None else None
+    for candidate in measured:
+        for ef, recall, ms in zip(*trade(candidate), strict=True):
+            timed = candidate.times.of_ef(ef) if together and candidate.times is not None else None
             rows.append(
                 {
-                    "index": names[c.info.name].replace("EF_CONSTRUCTION", "EFC"),
+                    "index": names[candidate.info.name].replace("EF_CONSTRUCTION", "EFC"),
                     "EF": ef or None,
                     "recall": recall,
                     "p50 ms": ms,
