@@ -45,12 +45,10 @@ def client() -> Any:
 
     config = Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 2})
     try:
-        session = aws.session()
-        if session.get_credentials() is None:
-            raise LoginFailed(
-                "There are no AWS credentials here.",
-                "Configure them as for any AWS tool (profile, role or environment), or use the local model.",
-            )
+        session = aws.with_credentials(
+            "There are no AWS credentials here.",
+            "Configure them as for any AWS tool (profile, role or environment), or use the local model.",
+        )
         return session.client("bedrock-runtime", config=config)
     except BotoCoreError as exc:
         raise LoginFailed(

@@ -26,6 +26,23 @@ def session() -> Any:
     return boto3.Session(botocore_session=inner, region_name=variable("AWS_REGION") or None)
 
 
+def with_credentials(without: str, hint: str) -> Any:
+    """A boto3 session that has credentials.
+
+    Args:
+        without: the message where there are none.
+        hint: what to do then.
+
+    Raises:
+        LoginFailed: there are none.
+        BotoCoreError: what is configured cannot be read.
+    """
+    opened = session()
+    if opened.get_credentials() is None:
+        raise LoginFailed(without, hint)
+    return opened
+
+
 @cache
 def _models(paths: str | None) -> Any:
     """botocore's models of the services, read once in a process: each session has credentials of its own, but
@@ -62,12 +79,10 @@ def client(service: str, region: str = "") -> Any:
     from botocore.exceptions import BotoCoreError
 
     try:
-        opened = session()
-        if opened.get_credentials() is None:
-            raise LoginFailed(
-                "There are no AWS credentials on this machine.",
-                "Log in with the AWS CLI, set AWS_PROFILE, or run where a role gives them.",
-            )
+        opened = with_credentials(
+            "There are no AWS credentials on this machine.",
+            "Log in with the AWS CLI, set AWS_PROFILE, or run where a role gives them.",
+        )
         # Throttled calls are tried again with growing pauses; accounts with hundreds of clusters meet them.
         retries = {"total_max_attempts": 4, "mode": "standard"}
         config = Config(connect_timeout=3, read_timeout=10, retries=retries)

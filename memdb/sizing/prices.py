@@ -32,12 +32,10 @@ def client() -> Any:
         LoginFailed: there are none.
     """
     try:
-        session = aws.session()
-        if session.get_credentials() is None:
-            raise LoginFailed(
-                "There are no AWS credentials here, so prices cannot be refreshed.",
-                "Log in with the AWS CLI (policy action pricing:GetProducts), or enter prices yourself.",
-            )
+        session = aws.with_credentials(
+            "There are no AWS credentials here, so prices cannot be refreshed.",
+            "Log in with the AWS CLI (policy action pricing:GetProducts), or enter prices yourself.",
+        )
         return session.client("pricing", region_name=ENDPOINT)
     except BotoCoreError as exc:
         raise _explained(exc) from exc

@@ -123,6 +123,18 @@ def vocabulary(shape: Shape) -> float:
     return min(every, float(shape.text_vocabulary) or 44.0 * math.pow(every, 0.46))
 
 
+def _of_length(shape: Shape) -> float:
+    """Bytes more of a term where words are longer than a language's, as identifiers are.
+
+    Each character takes some 4 bytes of the tree of terms. A language's texts bring up to 9 bytes a word,
+    with blanks and words that are not indexed; from there on the words themselves are taken to be long.
+    """
+    if not shape.text_words:
+        return 0.0
+    length = shape.text_bytes / shape.text_words - 1
+    return max(0.0, min(12.0 * (length - 9), 4.0 * (length - 2)))
+
+
 def random_names(names: Iterable[bytes]) -> bool:
     """Whether names of keys are random, as UUIDs are: counters share what stands before their digits."""
     ours = list(names)
@@ -229,6 +241,6 @@ def _fields(shape: Shape, exact: Exact, counts: Occurrences) -> None:
         counts["word"] = ("fields", n * words(shape))
         counts["posting"] = ("fields", n * distinct(shape))
         if shape.text_vocabulary:
-            exact["fields"] += _KNOWN_TERM * vocabulary(shape)
+            exact["fields"] += (_KNOWN_TERM + _of_length(shape)) * vocabulary(shape)
         else:
             counts["term"] = ("fields", vocabulary(shape))

@@ -466,7 +466,7 @@ def _rules(reply: dict[str, Reply], definition: dict[str, Reply]) -> Rules:
     score = replies.text(definition.get("default_score", ""))
     splits = replies.text(reply["punctuation"]) if "punctuation" in reply else None
     return Rules(
-        filter=replies.key(definition.get("filter", "")),
+        filter=line_breaks.in_expression(replies.key(definition.get("filter", ""))),
         language=replies.text(definition.get("default_language", "")),
         language_field=replies.key(definition.get("language_field", "")),
         score="" if replies.number(score, 1.0) == 1.0 else score,

@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from memdb.vectors.index import Field, IndexInfo
 
 _TOLD = re.compile(r"\\[nr]")
+_OF_EXPRESSION = re.compile(r"""\"(?:[^"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\\[nr]""")
 _LOOKED_AT = 10  # documents
 
 
 def broken(name: str) -> str:
     """The name with line breaks for what RediSearch tells of them."""
     return name.replace("\\r", "\r").replace("\\n", "\n")
+
+
+def in_expression(told: str) -> str:
+    """An expression with the line breaks between its parts; in a text the two signs may be its own."""
+    return _OF_EXPRESSION.sub(lambda part: part[0] if part[0][0] in "'\"" else broken(part[0]), told)
 
 
 def restored(client: Client, info: IndexInfo) -> IndexInfo:

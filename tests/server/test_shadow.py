@@ -192,6 +192,7 @@ RULES: dict[str, tuple[tuple[Arg, ...], tuple[Arg, ...]]] = {
     "filter": (("FILTER", '@lang=="en"'), ()),
     "filter by an alias of a text": (("FILTER", "@words=='one two'"), ("title", "AS", "words", "TEXT")),
     "filter by a number": (("FILTER", "@n > 5 && @n < 20"), ("n", "NUMERIC")),
+    "filter over two lines": (("FILTER", "@n > 5\n && @n < 20 && @lang != '\\n'"), ("n", "NUMERIC")),
     "language and scores": (
         (
             "LANGUAGE",
@@ -236,6 +237,7 @@ NEEDED = {
     "filter": ("index_filters",),
     "filter by an alias of a text": ("index_filters",),
     "filter by a number": ("index_filters",),
+    "filter over two lines": ("index_filters",),
     "language and scores": ("languages",),
     # A shadow leaves TEXT out, and without it another engine tells no stop words.
     "stop words": ("lone_stop_words",),

@@ -11,7 +11,7 @@ from memdb.display import counted, line, markdown
 from memdb.relevance import compare, report, store
 from memdb.relevance.measures import name
 from memdb.relevance.store import ListedEvaluation
-from memdb.ui.kit import cached, charts, parts, role, state
+from memdb.ui.kit import cached, charts, kept_runs, parts, role, state
 from memdb.ui.relevance import cached as own
 from memdb.ui.relevance import figures
 
@@ -43,23 +43,7 @@ def runs_view() -> None:
     rows = [row for row in event.get("selection", {}).get("rows", []) if row < len(stored)]
     chosen = [stored[row] for row in rows]
     if len(chosen) == 1:
-        with st.container(horizontal=True):
-            st.button(
-                "Open this evaluation",
-                icon=":material/open_in_full:",
-                on_click=open_run,
-                args=(chosen[0].id,),
-                key="relevance.runs.open",
-            )
-            with st.popover("Delete", icon=":material/delete:"):
-                st.button(
-                    "Delete it for good",
-                    type="primary",
-                    disabled=role.locked(),
-                    on_click=_delete,
-                    args=(chosen[0].id,),
-                    key="relevance.runs.delete",
-                )
+        kept_runs.open_or_delete("evaluation", chosen[0], open_run, _delete, key="relevance.runs")
     elif len(chosen) == 2:
         later, earlier = chosen  # newest first
         _diff(earlier.id, later.id)

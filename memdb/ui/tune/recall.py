@@ -100,16 +100,7 @@ def right_side(target: Target, info: IndexInfo, request: SweepRequest | MemDBErr
         _invitation(target, info, request)
         if not tune_cached.listed(cached.home()):
             return
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default="Curve",
-        required=True,
-        key="recall.view",
-        bind="query-params",
-        wrap=True,
-        label_visibility="collapsed",
-    )
+    view = parts.view_choice(VIEWS, key="recall.view")
     if (
         run_view is not None
         and run_view.run.sampled is not None

@@ -17,7 +17,7 @@ from memdb.tuning.compare import RunComparison
 from memdb.tuning.run import Run
 from memdb.tuning.source import Documents, Repeated, Unseen
 from memdb.tuning.store import ListedRun
-from memdb.ui.kit import cached, charts, parts, role, state
+from memdb.ui.kit import cached, charts, kept_runs, parts, role, state
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import figures
 from memdb.ui.tune.views import RunView, curve_of, filtered_plan, frame_of, run_name
@@ -53,26 +53,7 @@ def runs_view(run_view: RunView | None) -> None:
     rows = [r for r in event.get("selection", {}).get("rows", []) if r < len(stored)]
     chosen = [stored[row] for row in rows]
     if len(chosen) == 1:
-        with st.container(horizontal=True):
-            st.button(
-                "Open this run",
-                icon=":material/open_in_full:",
-                on_click=open_run,
-                args=(chosen[0].id,),
-                key="recall.runs.open",
-            )
-            with st.popover("Delete", icon=":material/delete:"):
-                st.caption(
-                    f"Delete the run of {markdown(chosen[0].started[:16].replace('T', ' '))} for good."
-                )
-                st.button(
-                    "Delete this run",
-                    type="primary",
-                    disabled=role.locked(),
-                    on_click=_delete,
-                    args=(chosen[0].id,),
-                    key="recall.runs.delete",
-                )
+        kept_runs.open_or_delete("run", chosen[0], open_run, _delete, key="recall.runs")
     elif len(chosen) > 1:
         comparison([tune_cached.saved(entry.id) for entry in chosen[: figures.CURVES]], key="recall.compare")
     elif run_view is not None:
