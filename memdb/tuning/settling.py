@@ -28,15 +28,14 @@ def settled(
 ) -> tuple[int, list[load.Answer]]:
     """The lowest doubling of an EF_RUNTIME beyond which another brings next to nothing nearer.
 
-    Half of the queries are tried at first, since more than FIRST shows sooner than more than SETTLED. Some
-    are asked at a time. As soon as those that are left cannot change it, it is doubled; where half of them
-    gained next to nothing, the others are not asked.
+    Some queries are asked at a time. As soon as those that are left cannot change it, it is doubled; where
+    half of them gained next to nothing, the others are not asked.
 
     Args:
         ask: answers of the queries in a slice, at an EF_RUNTIME.
         ef: to begin with; 0 where the index has none.
         limit: the highest.
-        tried: how many queries are asked at most, of the first doubling half of them.
+        tried: how many queries are asked at most.
         k: hits of each, at most.
 
     Returns:
@@ -47,16 +46,15 @@ def settled(
     while ef > 0 and 2 * ef <= limit:
         further: list[load.Answer] = []
         hits = nearer = 0
-        most = max(1, tried // 2) if allowed == FIRST else tried
-        while len(further) < most and nearer <= allowed * k * most:
-            end = min(len(further) + load.BATCH, most)
+        while len(further) < tried and nearer <= allowed * k * tried:
+            end = min(len(further) + load.BATCH, tried)
             if len(answers) < end:
                 answers += ask(slice(len(answers), end), ef)
             some = ask(slice(len(further), end), 2 * ef)
             hits += sum(len(keys) for keys, _ in some)
             nearer += sum(map(_nearer_hits, answers[len(further) : end], some))
             further += some
-            if _CLEAR * nearer <= allowed * hits and 2 * len(further) >= most:
+            if _CLEAR * nearer <= allowed * hits and 2 * len(further) >= tried:
                 break
         if nearer <= allowed * hits:
             break
