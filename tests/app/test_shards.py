@@ -105,6 +105,7 @@ def test_every_page_with_a_shard_out_of_reach(app: AppTest, shards: tuple[Shard,
         assert not app.exception, (file, [e.value for e in app.exception])
 
 
+@pytest.mark.usefixtures("briefly")
 def test_recall_is_shown_by_shard(app: AppTest, shards: tuple[Shard, ...], tmp_path: Path) -> None:
     with connect(shards[0].target) as client:
         name = loader.DOCUMENTS.name

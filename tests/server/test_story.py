@@ -83,6 +83,7 @@ def test_the_query_asked_live_finds_what_the_server_returns(reader: Client) -> N
     assert sum(high.found) == 10
 
 
+@pytest.mark.usefixtures("briefly")
 def test_everything_is_prepared_and_found_again(reader: Client, tmp_path: Path) -> None:
     info = index_info(reader, INDEX)
     parts: list[prepare.Prepared] = []
@@ -99,6 +100,7 @@ def test_everything_is_prepared_and_found_again(reader: Client, tmp_path: Path) 
     assert len(first.map.keys) == prepare.POINTS
 
 
+@pytest.mark.usefixtures("briefly")
 def test_a_sweep_that_is_not_to_be_saved_is_in_the_presentation_alone(reader: Client, tmp_path: Path) -> None:
     made = prepare.prepare(reader, index_info(reader, INDEX), tmp_path, save=False)
     assert made.curve is not None

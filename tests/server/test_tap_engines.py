@@ -71,6 +71,7 @@ def true_recall(info: IndexInfo, n: int, k: int, keys: list[str], *, half: bool)
     return len(set(near[:k]) & set(keys)) / k
 
 
+@pytest.mark.usefixtures("briefly")
 def test_what_an_application_asks_is_recorded_asked_again_and_watched(
     server: Client, tmp_path: Path, prefix: str
 ) -> None:

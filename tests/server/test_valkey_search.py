@@ -263,6 +263,7 @@ def test_values_and_bounds_where_a_star_is_no_filter(valkey: Client, standin: St
     assert standin.searches_refused == []
 
 
+@pytest.mark.usefixtures("briefly")
 def test_an_index_that_is_built_says_so_beside_every_figure(
     valkey: Client,
     standin: Standin,
@@ -360,6 +361,7 @@ def test_an_unknown_field_of_a_raw_filter_is_the_error_of_every_engine(valkey: C
         assert refused.value.hint
 
 
+@pytest.mark.usefixtures("briefly")
 def test_recall_does_not_pass_on_an_index_that_is_being_built(
     valkey: Client,
     standin: Standin,
@@ -380,6 +382,7 @@ def test_recall_does_not_pass_on_an_index_that_is_being_built(
     assert "is still being built" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("briefly")
 @pytest.mark.parametrize(
     ("field", "told"), [(HnswField("emb", DIM), "During the run: "), (FlatField("emb", DIM), "At the end of")]
 )

@@ -69,6 +69,7 @@ def true_recall(
     return float(np.mean(shares))
 
 
+@pytest.mark.usefixtures("briefly")
 def test_a_measurement_is_the_recall_and_is_kept(index: Client, tmp_path: Path) -> None:
     outcome = once(index.target.read_only(), WATCH, tmp_path)
     now = outcome.now
@@ -94,6 +95,7 @@ def test_the_index_s_own_ef_is_named(index: Client, tmp_path: Path) -> None:
     assert now.watch.ef_runtime == index_info(index, "idx").vector_field()[1].ef_runtime  # where it is told
 
 
+@pytest.mark.usefixtures("briefly")
 def test_recall_that_falls_raises_an_alert_that_names_what_changed(index: Client, tmp_path: Path) -> None:
     path = history.path_of(tmp_path, index.target)
     first = once(index.target, replace(WATCH, target=0.05), tmp_path)
