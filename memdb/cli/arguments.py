@@ -74,7 +74,7 @@ def sample_size(text: str) -> int:
     try:
         return count(0)(text)
     except argparse.ArgumentTypeError as exc:
-        raise argparse.ArgumentTypeError(f"{exc}, or 'usual'") from None
+        raise argparse.ArgumentTypeError(f"{exc}; or say usual") from None
 
 
 @dataclass(frozen=True, kw_only=True)

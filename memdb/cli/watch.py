@@ -90,7 +90,7 @@ class Watch(OnIndex):
         digits = self.queries.replace(",", "").replace("_", "")
         number, tap = series.QUERIES, ""
         if (count := whole_number(digits)) is not None:
-            number = max(1, count)
+            number = count
         else:
             path = Path(self.queries).expanduser().absolute()
             if not path.is_file():

@@ -10,7 +10,7 @@ nothing, however near it is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,21 +131,13 @@ def judge(
             if key not in truths[row]:
                 asking.setdefault(key, []).append(row)
     others: list[dict[str, Near]] = [{} for _ in returned]
-    for block in _read(client, info, field, list(asking)):
+    for block in read.blocks_of(client, info, field, list(asking)):
         _measure(block, queries, asking, others, info, field)
     outside = under.outside(asking)
     return [
         judged(keys, true, np.asarray(far)[: len(true)], near, outside)
         for keys, true, far, near in zip(returned, true_keys, true_distances, others, strict=True)
     ]
-
-
-def _read(client: Client, info: IndexInfo, field: str, keys: list[str]) -> Iterator[read.Block]:
-    size = max(1, min(read.KEYS_A_BATCH, read.BYTES_A_BATCH // info.vector_field(field)[1].bytes))
-    for start in range(0, len(keys), size):
-        block = read.vectors_of(client, info, field, keys[start : start + size])
-        if block is not None:
-            yield block
 
 
 def _measure(

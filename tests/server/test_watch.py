@@ -317,6 +317,8 @@ def test_the_command(
     assert "gone" in capsys.readouterr().err
     assert main([*line[:-1], "--queries", "/no/such/file", "--once"]) == 2
     assert "There is no file '/no/such/file'" in capsys.readouterr().err
+    assert main([*line[:-1], "--queries", "0", "--once"]) == 2
+    assert "The number of queries is 0" in capsys.readouterr().err
     assert main(["exporter", "--once"]) == 0
     out = capsys.readouterr().out
     assert 'memdb_recall_ratio{ef="12",index="idx",k="5"}' in out

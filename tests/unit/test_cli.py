@@ -45,6 +45,8 @@ def test_a_line_becomes_a_value_of_the_command() -> None:
         (["search", "--index", "i", "--text", "a", "--key", "b"], "not allowed with"),
         (["search", "--index", "i", "--text", "a", "--k", "0"], "0 is too small"),
         (["search", "--index", "i", "--text", "a", "--ef", "ten"], "'ten' is not a whole number"),
+        (["recall", "--index", "i", "--sample", "all"], "'all' is not a whole number; or say usual"),
+        (["watch", "--index", "i", "--sample", "-7"], "-7 is too small; at least 0; or say usual"),
         (
             ["load", "--docs", 'it\'s "secret"'],
             "the value, not shown, as it may be a password, is not a whole",

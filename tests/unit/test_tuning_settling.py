@@ -35,13 +35,13 @@ def ended(index: Index, limit: int = 4_096) -> int:
     ("needed", "ef", "asked"),
     [
         # Where half of them gained nothing, the others are not asked.
-        ([10] * 100, 1_024, {1_024: 64, 2_048: 64}),
+        ([10] * 100, 1_024, {1_024: 32, 2_048: 32}),
         # As soon as the queries left cannot change it, they are not asked: half of the first 32 gained.
         ([10, 2_000] * 50, 2_048, {1_024: 32, 2_048: 64, 4_096: 64}),
         ([2_000, 4_000] * 50, 4_096, {1_024: 32, 2_048: 32, 4_096: 32}),
-        ([9_000] * 100, 1_024, {1_024: 64, 2_048: 64}),
-        # One query alone gains: one hit of 300 is more than three of a thousand.
-        ([2_000] + [10] * 99, 2_048, {1_024: 32, 2_048: 64, 4_096: 64}),
+        ([9_000] * 100, 1_024, {1_024: 32, 2_048: 32}),
+        # Few queries gain: four hits of 300 are more than one of a hundred.
+        ([2_000] * 4 + [10] * 96, 2_048, {1_024: 32, 2_048: 64, 4_096: 64}),
     ],
 )
 def test_it_is_doubled_while_it_brings_nearer_documents_and_no_further_than_the_limit(
@@ -55,11 +55,15 @@ def test_it_is_doubled_while_it_brings_nearer_documents_and_no_further_than_the_
 
 
 def test_so_few_gains_that_they_are_within_what_is_let_pass() -> None:
-    """Three hits of 1,200 are less than three of a thousand; four are more, as soon as one is in the first half."""
-    assert ended(Index([2_000] * 3 + [10] * 397)) == 1_024
-    assert ended(Index([2_000] * 4 + [10] * 396)) == 2_048
-    assert ended(Index([2_000] + [10] * 396 + [2_000] * 3)) == 2_048
-    assert ended(Index([10] * 396 + [2_000] * 4)) == 1_024
+    """Of the first 600 hits six are one of a hundred; of 1,200 four are more than three of a thousand."""
+    assert ended(Index([2_000] * 6 + [10] * 394)) == 1_024
+    assert ended(Index([2_000] * 7 + [10] * 393)) == 2_048
+    # From the half on, so few that they are a third of what is let pass end it.
+    assert ended(Index([2_000] * 3 + [10] * 193 + [2_000] * 4 + [10] * 200)) == 2_048
+    assert ended(Index([2_000] * 1 + [10] * 193 + [2_000] * 6 + [10] * 200)) == 1_024
+    # Once it was raised, less is let pass.
+    assert ended(Index([2_000] * 20 + [4_000] * 4 + [10] * 376)) == 4_096
+    assert ended(Index([2_000] * 20 + [4_000] * 3 + [10] * 377)) == 2_048
 
 
 def test_other_documents_as_near_are_no_gain() -> None:
