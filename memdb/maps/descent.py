@@ -9,24 +9,14 @@ result does not depend on the number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
 
+from memdb.maps.compiled import compiled
 from memdb.maps.request import Ints
 from memdb.vectors.distance import Floats
-
-
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    try:
-        compiled: Callable[..., Any] = numba.njit(
-            function, cache=True, fastmath=True, nogil=True, error_model="numpy"
-        )
-    except RuntimeError:  # neither this folder nor the user's cache can be written
-        compiled = numba.njit(function, fastmath=True, nogil=True, error_model="numpy")
-    return compiled
 
 
 def _random(state: np.uint32) -> np.uint32:
@@ -35,7 +25,7 @@ def _random(state: np.uint32) -> np.uint32:
     return numba.uint32(state ^ (state << numba.uint32(5)))
 
 
-_next = _compiled(_random)
+_next = compiled(_random)
 
 
 def _tree(vectors: Floats, order: Ints, ends: Any, leaf: int, seed: int) -> int:
@@ -102,7 +92,7 @@ def _tree(vectors: Floats, order: Ints, ends: Any, leaf: int, seed: int) -> int:
     return leaves
 
 
-tree = _compiled(_tree)
+tree = compiled(_tree)
 
 
 def _push(graph: Ints, scores: Floats, fresh: Any, point: int, other: int, score: np.float32) -> None:
@@ -122,7 +112,7 @@ def _push(graph: Ints, scores: Floats, fresh: Any, point: int, other: int, score
     scores[point, a], graph[point, a], fresh[point, a] = score, other, True
 
 
-_put = _compiled(_push)
+_put = compiled(_push)
 
 
 def _within(
@@ -163,7 +153,7 @@ def _within(
                 _put(graph, scores, fresh, j, i, product - halves[i])
 
 
-within = _compiled(_within)
+within = compiled(_within)
 
 
 def _surround(graph: Ints, fresh: Any, ball: Ints, ball_fresh: Any, sizes: Ints) -> None:
@@ -197,7 +187,7 @@ def _surround(graph: Ints, fresh: Any, ball: Ints, ball_fresh: Any, sizes: Ints)
                 sizes[j] += 1
 
 
-surround = _compiled(_surround)
+surround = compiled(_surround)
 
 
 def _join(
@@ -254,4 +244,4 @@ def _join(
                     _put(graph, scores, fresh, i, other, score)
 
 
-join = _compiled(_join)
+join = compiled(_join)

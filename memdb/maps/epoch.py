@@ -8,12 +8,12 @@ pynndescent, half a minute where nothing is cached yet; this compiles in a secon
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
 
+from memdb.maps.compiled import compiled
 from memdb.maps.request import Ints
 from memdb.vectors.distance import Floats
 
@@ -41,16 +41,6 @@ def forces(a: float, b: float) -> tuple[Floats, Floats]:
     pull = -2.0 * a * b * power / (at * (a * power + 1.0))
     push = 2.0 * b / ((0.001 + at) * (a * power + 1.0))
     return np.where(real, pull, 0.0).astype(np.float32), np.where(real, push, 0.0).astype(np.float32)
-
-
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    try:
-        compiled: Callable[..., Any] = numba.njit(
-            function, cache=True, fastmath=True, nogil=True, error_model="numpy"
-        )
-    except RuntimeError:  # neither this folder nor the user's cache can be written
-        compiled = numba.njit(function, fastmath=True, nogil=True, error_model="numpy")
-    return compiled
 
 
 def _move(
@@ -108,4 +98,4 @@ def _move(
         states[i] = state
 
 
-move = _compiled(_move)
+move = compiled(_move)

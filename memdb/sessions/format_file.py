@@ -25,9 +25,9 @@ from memdb.settings import Settings
 
 FILE = "session_formats.toml"
 TABLE = "session_formats"
-_PATHS = ("messages", "role", "text", "time", "user", "session")
+PATHS = ("messages", "role", "text", "time", "user", "session")
 _TEXTS = ("name", "title", "prefix", "tail", "stored", "holds")
-_KNOWN = {*_PATHS, *_TEXTS, "newest_first", "roles"}
+_KNOWN = {*PATHS, *_TEXTS, "newest_first", "roles"}
 _MOST = 100
 
 
@@ -75,7 +75,7 @@ def of_table(table: Mapping[str, Any]) -> Format:
     if unknown := set(table) - _KNOWN:
         raise BadInput(f"'{min(unknown)}' means nothing here.", f"It may have: {', '.join(sorted(_KNOWN))}.")
     texts = {name: _text(table, name) for name in _TEXTS}
-    paths: dict[str, Any] = {name: _paths(table[name], name) for name in _PATHS if name in table}
+    paths: dict[str, Any] = {name: _paths(table[name], name) for name in PATHS if name in table}
     newest_first = table.get("newest_first", False)
     if not isinstance(newest_first, bool):
         raise BadInput(f"newest_first is {newest_first!r}.", "Give true or false.")
@@ -140,7 +140,7 @@ def _table(format_: Format) -> dict[str, Any]:
     table: dict[str, Any] = {name: getattr(format_, name) for name in _TEXTS if name != "tail"}
     if format_.tail:
         table["tail"] = format_.tail
-    for name in _PATHS:
+    for name in PATHS:
         paths = getattr(format_, name)
         table[name] = paths[0] if len(paths) == 1 else list(paths)
     if format_.newest_first:

@@ -113,7 +113,7 @@ def unseen(
     lengths = np.full((len(near.keys), unseen_like.NEIGHBOURS), np.nan)
     for row, far in enumerate(near.distances):
         lengths[row, : len(far)] = np.sqrt(np.maximum(far * (2 if geometry == "COSINE" else 1), 0))
-    ranks, reach = unseen_like.first_apart(lengths)
+    ranks, reach, copies = unseen_like.first_apart(lengths)
     ways = _ways(client, info, field, donors, near.keys[len(bases.keys) :], ranks[len(bases.keys) :])
     calibration = unseen_like.UNMEASURED
     if params.algorithm == "HNSW":
@@ -132,7 +132,8 @@ def unseen(
         lent = unseen_like.lent(bases.keys, tuple(ways), seed)
         vectors = unseen_like.moved(
             bases.vectors,
-            reach[: len(bases.keys)],
+            # Where a copy of a document is, an unseen copy is asked just so: it is not moved.
+            np.where(copies > 0, 0.0, reach)[: len(bases.keys)],
             np.stack([ways[key] for key in lent]),
             calibration.scale,
             params.metric,

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from memdb.cluster.client import Client
 from memdb.cluster.room import room
 from memdb.display import bytes_text, line
-from memdb.errors import BadInput, Busy, Cancelled, EngineError, OutOfRange, UnsupportedFeature
+from memdb.errors import BadInput, Busy, Cancelled, EngineError, UnsupportedFeature
 from memdb.jobs import Report, silent
 from memdb.vectors import index, search
 from memdb.vectors.filters import Tag
 from memdb.vectors.index import IndexInfo, VectorParams, index_info, index_names
-from memdb.vectors.query import Command
+from memdb.vectors.query import Command, check_range
 from memdb.vectors.read import matching_keys
 from memdb.vectors.schema import (
     FieldSpec,
@@ -250,8 +250,8 @@ def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, 
     limits, title = client.server.dialect.limits, client.server.dialect.title
     for variant in variants:
         if variant.algorithm == "HNSW":
-            _within("M", variant.m, 2, limits.m, title)
-            _within("EF_CONSTRUCTION", variant.ef_construction, 1, limits.ef_construction, title)
+            check_range("M", variant.m, 2, limits.m, title)
+            check_range("EF_CONSTRUCTION", variant.ef_construction, 1, limits.ef_construction, title)
     names = tuple(spec(base, field, variant).name for variant in variants)
     if len(set(names)) < len(names):
         raise BadInput("A variant is named twice.", "Remove one of them.")
@@ -468,8 +468,3 @@ def _wait(client: Client, name: str, stage: str, documents: int, began: float, r
             raise Busy(f"This engine does not tell how far {name} is.", "Look at it again later.")
         report(stage, min(total - 1, round(info.build.fraction * total)), total)
         time.sleep(_LOOK_EVERY_S)
-
-
-def _within(name: str, value: int, low: int, high: int, where: str) -> None:
-    if not low <= value <= high:
-        raise OutOfRange(name, value, low, high, where)

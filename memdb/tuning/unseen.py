@@ -290,10 +290,10 @@ class _Round:
         order = np.random.default_rng(seed).permutation(len(inside))
         self.own = order[matching[order]][:ASKED]
         self.bases = inside[self.own]
-        ways, self.reach = nearest_ways(self.bases, inside, self.metric)
-        reach = self.reach
+        ways, reach, copies = nearest_ways(self.bases, inside, self.metric)
+        self.reach = np.where(copies > 1, 0.0, reach)  # each is its own first copy
         if not matching.all():  # the ways that are lent are of all documents
-            ways, reach = nearest_ways(inside[order[:DONORS]], inside, self.metric)
+            ways, reach, _ = nearest_ways(inside[order[:DONORS]], inside, self.metric)
         donors = np.flatnonzero(reach > 0).tolist()
         self.ways = ways[lent(range(len(self.own)), donors, seed)] if donors else np.zeros_like(self.bases)
         self._known: dict[int, Doubles] = {}
@@ -327,7 +327,7 @@ class _Round:
         return np.asarray(hits / self.k)
 
 
-def nearest_ways(documents: Floats, others: Floats, metric: str) -> tuple[Floats, Doubles]:
+def nearest_ways(documents: Floats, others: Floats, metric: str) -> tuple[Floats, Doubles, Places]:
     """The way from each document to its nearest neighbour that is no copy of it.
 
     Args:
@@ -336,9 +336,11 @@ def nearest_ways(documents: Floats, others: Floats, metric: str) -> tuple[Floats
         metric: COSINE, IP or L2; nearness is that of the points themselves, also for IP.
 
     Returns:
-        (q, dim) ways and (q,) their lengths; 0 where all of NEIGHBOURS are copies.
+        (q, dim) ways; (q,) their lengths, 0 where all of NEIGHBOURS are copies; and (q,) how many of the
+        nearest are, the document itself among them.
     """
     ways, lengths = np.zeros_like(documents), np.zeros(len(documents))
+    copies = np.zeros(len(documents), np.int64)
     count = min(NEIGHBOURS + 1, len(others))
     for start in range(0, len(documents), _RECALL_AT_ONCE):
         part = documents[start : start + _RECALL_AT_ONCE]
@@ -346,24 +348,27 @@ def nearest_ways(documents: Floats, others: Floats, metric: str) -> tuple[Floats
         places = np.argpartition(far, count - 1, axis=1)[:, :count]
         towards = others[places] - part[:, None]
         long = np.linalg.norm(towards.astype(np.float64), axis=2)
-        chosen, reach = first_apart(long)
+        chosen, reach, same = first_apart(long)
         rows = np.arange(len(part))
         ways[start + rows] = np.where(reach[:, None] > 0, towards[rows, chosen], 0)
         lengths[start + rows] = reach
-    return ways, lengths
+        copies[start + rows] = same
+    return ways, lengths, copies
 
 
-def first_apart(lengths: Doubles) -> tuple[Places, Doubles]:
-    """(q, c) distances to neighbours in any order → (q,) place and distance of the nearest that is no copy.
+def first_apart(lengths: Doubles) -> tuple[Places, Doubles, Places]:
+    """(q, c) distances to neighbours in any order → (q,) place and distance of the nearest that is no copy,
+    and how many are.
 
     Distance 0 where all are copies. NaN stands for no neighbour.
     """
     finite = np.where(np.isfinite(lengths), lengths, np.inf)
     widest = np.where(np.isfinite(lengths), lengths, 0.0).max(axis=1, keepdims=True)
-    apart = np.where((finite > EQUAL * widest) & (finite > 0), finite, np.inf)
+    far = (finite > EQUAL * widest) & (finite > 0)
+    apart = np.where(far, finite, np.inf)
     places = apart.argmin(axis=1)
     reach = np.take_along_axis(apart, places[:, None], 1)[:, 0]
-    return places.astype(np.int64), np.where(np.isfinite(reach), reach, 0.0)
+    return places.astype(np.int64), np.where(np.isfinite(reach), reach, 0.0), (~far).sum(axis=1)
 
 
 def _graph(vectors: Floats, index: _Build) -> Any:

@@ -207,10 +207,10 @@ def _template(
     vector_field, params = info.vector_field(field)
     distance.need(params.type)
     rendered = render(condition, dialect, info)
-    _within("K", k, 1, dialect.limits.k, dialect.title)
+    check_range("K", k, 1, dialect.limits.k, dialect.title)
     clause = f"KNN {k} {attribute(vector_field.name, dialect, in_clause=True)} $vec"
     if ef_runtime is not None and params.has_ef:
-        _within("EF_RUNTIME", ef_runtime, 1, dialect.limits.ef_runtime, dialect.title)
+        check_range("EF_RUNTIME", ef_runtime, 1, dialect.limits.ef_runtime, dialect.title)
         clause += f" EF_RUNTIME {ef_runtime}"
     alias = distance_alias(info)
     before: list[Arg] = ["FT.SEARCH", info.name, f"{rendered.query}=>[{clause} AS {alias}]"]
@@ -280,6 +280,11 @@ def numbers(vector: tuple[float, ...] | bytes) -> Floats | tuple[float, ...]:
     return distance.from_bytes(vector, "FLOAT32") if isinstance(vector, bytes) else vector
 
 
-def _within(name: str, value: int, low: int, high: int, where: str) -> None:
+def check_range(name: str, value: int, low: int, high: int, where: str) -> None:
+    """Whether an engine takes a number.
+
+    Raises:
+        OutOfRange: it does not.
+    """
     if not low <= value <= high:
         raise OutOfRange(name, value, low, high, where)

@@ -159,6 +159,10 @@ def test_a_widget_of_something_that_asks_shows_that_it_is_locked() -> None:
             events = [given[event] for event in ("on_click", "on_change", "on_submit") if event in given]
             if ast.unparse(node.func) == "parts.start_button":
                 events.append(node.args[1])
+            elif ast.unparse(node.func) == "kept_runs.open_or_delete":  # which locks what deletes
+                events.append(node.args[3])
+                locking = (UI / "kit" / "kept_runs.py").read_text()
+                shown = locking.split("on_click=delete_it")[0].split("on_click=")[-1]
             if any(set(called(path, event)) & asking for event in events):
                 widgets[f"{name}:{node.lineno}"] = "role.locked()" in shown
     assert len(widgets) >= 17

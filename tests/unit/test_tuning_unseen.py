@@ -24,7 +24,7 @@ def _points(count: int, dim: int, metric: str, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("metric", ["COSINE", "L2", "IP"])
 def test_a_made_query_lies_as_far_from_its_document_as_said(metric: str) -> None:
     everything = _points(400, 24, metric)
-    ways, reach = unseen.nearest_ways(everything[:50], everything, metric)
+    ways, reach, _ = unseen.nearest_ways(everything[:50], everything, metric)
     wide = everything.astype(np.float64)
     far = np.linalg.norm(wide[:50, None] - wide[None], axis=2)
     far[np.arange(50), np.arange(50)] = np.inf
@@ -51,14 +51,16 @@ def test_copies_and_zeros_are_no_neighbours() -> None:
             [np.nan, 2.0, 0, 7.0],
         ]
     )
-    places, reach = unseen.first_apart(lengths)
+    places, reach, copies = unseen.first_apart(lengths)
     assert reach.tolist() == [1.0, 3.0, 0.0, 0.0, 2.0]
     assert places[[0, 1, 4]].tolist() == [3, 0, 1]
-    copies = np.ones((40, 8), np.float32)
-    ways, reach = unseen.nearest_ways(copies[:5], copies, "L2")
+    assert copies.tolist() == [2, 1, 4, 0, 1]
+    same = np.ones((40, 8), np.float32)
+    ways, reach, copies = unseen.nearest_ways(same[:5], same, "L2")
     assert not reach.any()
     assert not ways.any()
-    assert (unseen.moved(copies[:5], reach, ways, 1.0, "L2") == 1).all()
+    assert (copies > 1).all()
+    assert (unseen.moved(same[:5], reach, ways, 1.0, "L2") == 1).all()
 
 
 def test_a_way_is_lent_by_another_and_few_are_the_beginning_of_many() -> None:
@@ -84,7 +86,7 @@ def test_calibrated_queries_are_as_hard_as_documents_left_out(metric: str) -> No
     inside, outside = everything[1_000:], everything[:1_000]
     graph = unseen._graph(inside, unseen._Build(metric, 8, 60))
     graph.expansion_search = 11
-    ways, reach = unseen.nearest_ways(inside[:1_000], inside, metric)
+    ways, reach, _ = unseen.nearest_ways(inside[:1_000], inside, metric)
     lent = np.array(unseen.lent(range(1_000), range(1_000), 5))
     made = unseen.moved(inside[:1_000], reach, ways[lent], calibration.scale, metric)
     none = np.full(1_000, -1)
@@ -111,7 +113,7 @@ def test_under_a_filter_they_are_as_hard_as_what_it_lets_through() -> None:
     graph = unseen._graph(inside, unseen._Build("L2", 4, 20))
     graph.expansion_search = 20
     own = np.flatnonzero(passes[1_500:])[:1_500]
-    ways, reach = unseen.nearest_ways(inside[own], inside, "L2")
+    ways, reach, _ = unseen.nearest_ways(inside[own], inside, "L2")
     lent = np.array(unseen.lent(range(len(own)), range(len(own)), 5))
     truth = _recall(graph, outside, inside, "L2", np.full(len(outside), -1))
     flattering, made = (

@@ -69,6 +69,12 @@ def palette(dark: bool) -> Palette:
     return DARK if dark else LIGHT
 
 
+def faint(colour: str, share: float) -> str:
+    """A colour like #0072b2, seen through: `share` is how much of it is left."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{share})"
+
+
 def styled(figure: go.Figure, colours: Palette, *, height: int) -> go.Figure:
     """One look for all charts: no frame, a quiet grid, the theme's text."""
     figure.update_layout(

@@ -20,10 +20,10 @@ from memdb.ui import frame
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.plan import figures, form
 from memdb.ui.plan import state as plan_state
+from memdb.ui.plan.columns import USD
 from memdb.ui.plan.form import PlanChoice
 
 VIEWS = ("Cost", "Table", "Break-even", "Advisor")
-USD = st.column_config.NumberColumn(format="dollar")
 # What a grade says of a price, e.g. "an estimate".
 _GRADE_WORDS: dict[PriceGrade, str] = {
     "price list": "from AWS's price list",

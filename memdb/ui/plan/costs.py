@@ -15,10 +15,9 @@ from memdb.ui import frame, tune
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.plan import figures
 from memdb.ui.plan import state as plan_state
+from memdb.ui.plan.columns import USD
 
 _LOOKED_AT = 8  # newest runs that are read for one with a throughput
-
-USD = st.column_config.NumberColumn(format="dollar")
 
 
 def changes_view(sizing: SizingPlan) -> None:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from memdb.display import bytes_text, duration, figure_text
-from memdb.ui.kit.charts import Palette, palette, styled
+from memdb.ui.kit.charts import Palette, faint, palette, styled
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -114,7 +114,7 @@ def _nodes(
         showlegend=False,
         row=2,
         col=1,
-        marker={"color": _faint(colours.quiet, 0.55)},
+        marker={"color": faint(colours.quiet, 0.55)},
         customdata=[bytes_text(limit.usable) for limit in limits],
         hovertemplate="<b>%{y}</b><br>room for data %{customdata}<extra></extra>",
     )
@@ -126,7 +126,7 @@ def _nodes(
         row=2,
         col=1,
         marker={
-            "color": _faint(colours.quiet, 0.16),
+            "color": faint(colours.quiet, 0.16),
             "pattern": {
                 "shape": "/",
                 "size": 5,
@@ -139,7 +139,7 @@ def _nodes(
         hovertemplate="<b>%{y}</b><br>kept free %{customdata}<extra></extra>",
     )
     figure.add_vrect(
-        x0=low / scale, x1=high / scale, fillcolor=_faint(colours.main, 0.18), line_width=0, row=2, col=1
+        x0=low / scale, x1=high / scale, fillcolor=faint(colours.main, 0.18), line_width=0, row=2, col=1
     )
     figure.add_vline(
         x=total / scale, line={"color": colours.text, "width": 1.4, "dash": "dash"}, row=2, col=1
@@ -169,7 +169,7 @@ def growth(
         fill="toself",
         mode="lines",
         line={"width": 0},
-        fillcolor=_faint(colours.main, 0.16),
+        fillcolor=faint(colours.main, 0.16),
         hoverinfo="skip",
         showlegend=False,
     )
@@ -235,7 +235,7 @@ def ttl_curves(
         name="documents and index",
         row=1,
         col=1,
-        marker={"color": _faint(colours.quiet, 0.6)},
+        marker={"color": faint(colours.quiet, 0.6)},
         hovertemplate=f"documents {bytes_text(documents)}<extra></extra>",
     )
     figure.add_bar(
@@ -483,11 +483,6 @@ def _look(place: int, colours: Palette) -> dict[str, object]:
 
 def _unit(largest: float) -> tuple[float, str]:
     return (_GB, "GiB") if largest >= _GB else (2.0**20, "MiB")
-
-
-def _faint(colour: str, share: float) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{share})"
 
 
 __all__ = [

@@ -19,11 +19,11 @@ from memdb.sizing.shape import parse_count
 from memdb.ui.kit import charts, parts, state
 from memdb.ui.plan import costs, figures, form, live, prices, templates
 from memdb.ui.plan import state as plan_state
+from memdb.ui.plan.columns import USD
 from memdb.ui.plan.figures import BarPart, Limit
 from memdb.ui.plan.form import PlanChoice
 
 VIEWS = ("Memory", "Growth", "Sessions", "What if", "Recall cost", "Prices", "Deploy", "Code")
-USD = st.column_config.NumberColumn(format="dollar")
 
 
 def right_side(target: Target, choice: PlanChoice | MemDBError) -> None:

@@ -22,7 +22,6 @@ from memdb.ui.sessions import panel
 from memdb.ui.sessions.listing import columns, refresh, table_of
 
 PREVIEW = Budget(keys=20_000)
-PATHS = ("messages", "role", "text", "time", "user", "session")
 LINES, LINES_PROBLEM = "sessions.own.lines", "sessions.own.problem"
 PREFIX = (
     "As it is, without a wildcard. Empty: keys without a colon, as where the session's id is the whole key."
@@ -101,7 +100,7 @@ def _form(chosen: Format) -> Format | None:
         places = st.columns(2)
         typed = {
             part: places[i % 2].text_input(markdown(part.capitalize()), key=f"{key}.{part}", help=HELP[part])
-            for i, part in enumerate(PATHS)
+            for i, part in enumerate(format_file.PATHS)
         }
         roles = st.text_input("Roles mean", key=f"{key}.roles", help=ROLES)
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -173,7 +172,7 @@ def _take(key: str) -> None:
 
 def _fields(format_: Format) -> dict[str, object]:
     """What the fields say for a format."""
-    values: dict[str, object] = {part: ", ".join(getattr(format_, part)) for part in PATHS}
+    values: dict[str, object] = {part: ", ".join(getattr(format_, part)) for part in format_file.PATHS}
     values |= {"name": format_.name if format_.own else "", "prefix": format_.prefix, "tail": format_.tail}
     values |= {"stored": format_.stored, "holds": format_.holds, "newest": format_.newest_first}
     return values | {"roles": _table_text(format_.roles)}

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from memdb.display import figure_text
-from memdb.ui.kit.charts import Palette, palette, styled
+from memdb.ui.kit.charts import Palette, faint, palette, styled
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexagon", "triangle-down")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid", "dash")
@@ -83,7 +83,7 @@ def recall_curve(
             y=list(curve.high) + list(curve.low)[::-1],
             fill="toself",
             mode="lines",
-            fillcolor=_faint(colour, 0.18),
+            fillcolor=faint(colour, 0.18),
             line={"width": 0},
             hoverinfo="skip",
             showlegend=False,
@@ -589,8 +589,3 @@ def _ef_axis(figure: go.Figure, efs: Sequence[int]) -> None:
 def _recall_range(lows: Sequence[float]) -> list[float]:
     floor = min([v for v in lows if np.isfinite(v)], default=0.9)
     return [max(0.0, floor - max(0.02, (1 - floor) * 0.12)), 1.0 + max(0.004, (1 - floor) * 0.06)]
-
-
-def _faint(colour: str, share: float) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{share})"
