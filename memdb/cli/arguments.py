@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from memdb.cli.options import Command, option
 from memdb.cluster.find import find_target
@@ -65,7 +65,7 @@ def count(low: int) -> Callable[[str], int]:
     return read
 
 
-def sample_size(text: str) -> int:
+def sample_size(text: str) -> int | Literal["usual"]:
     """How many documents recall is estimated from: a whole number of at least 0, or `usual`."""
     from memdb.tuning.run import USUAL
 

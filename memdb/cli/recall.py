@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from memdb.cli.arguments import InWords, amount, count, sample_size, share
 from memdb.cli.interrupt import Interrupt
@@ -72,7 +72,7 @@ class Recall(InWords):
     budget: int | None = option(
         "--budget", type=count(1), metavar="QPS", help="at most so many queries a second"
     )
-    sample: int | None = option(
+    sample: int | Literal["usual"] | None = option(
         "--sample",
         type=sample_size,
         metavar="N|usual",

@@ -9,6 +9,7 @@ import signal
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from memdb.cli.arguments import OnIndex, count, sample_size, share
 from memdb.cli.interrupt import Interrupt
@@ -68,7 +69,7 @@ class Watch(OnIndex):
         metavar="N|FILE",
         help="N made queries, the same each time; or the file of a tap, whose newest searches are asked",
     )
-    sample: int | None = option(
+    sample: int | Literal["usual"] | None = option(
         "--sample",
         type=sample_size,
         metavar="N|usual",

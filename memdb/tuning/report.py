@@ -22,7 +22,7 @@ from memdb.tuning.by_shard import ShardRecall, by_shard
 from memdb.tuning.by_shard import words as shard_words
 from memdb.tuning.drawing import RIGHT, STYLE, WIDTH, Plot, escaped
 from memdb.tuning.plan import QueryPlan
-from memdb.tuning.run import CONCURRENCY, USUAL, AsAsked, Goal, Run
+from memdb.tuning.run import CONCURRENCY, AsAsked, Goal, Run
 from memdb.tuning.source import COUNT, Documents, File, Unseen
 from memdb.tuning.spread import BOUND, needs, spread, two_stage
 from memdb.tuning.store import no_nan, to_dict
@@ -162,7 +162,7 @@ def command_line(run: Run) -> Repeat:
     queries_words, limits = _queries_words(run)
     words += [*queries_words, "--ef-min", str(request.ef_min), "--ef-max", str(request.ef_max)]
     if request.sample is not None:
-        words += ["--sample", "usual" if request.sample == USUAL else str(request.sample)]
+        words += ["--sample", str(request.sample)]
     if request.budget_qps is not None:
         words += ["--budget", f"{request.budget_qps:g}"]
     elif request.concurrency != (CONCURRENCY,):

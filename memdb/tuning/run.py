@@ -22,7 +22,7 @@ Ranks = NDArray[np.int16]
 Counts = NDArray[np.int16]
 GoalKind = Literal["recall", "p99_ms"]
 _MADE = Unseen()
-USUAL = -1  # of `SweepRequest.sample`
+USUAL: Literal["usual"] = "usual"  # of `SweepRequest.sample`
 CONCURRENCY = 8  # clients at once, where nobody says otherwise
 
 
@@ -64,7 +64,7 @@ class SweepRequest:
     # Documents that recall is estimated from. 0: none, all are read. USUAL: as many as are usual, and more
     # where these leave open which setting meets a recall. None: all, or USUAL where all are more than the
     # target's budget allows.
-    sample: int | None = None
+    sample: int | Literal["usual"] | None = None
 
     @property
     def condition(self) -> Raw:

@@ -187,12 +187,12 @@ def chosen(
     if request.sample == 0:
         return None
     documents = matching(client, info, request.condition)
-    if request.sample in (None, USUAL):
+    if request.sample is None or request.sample == USUAL:
         if request.sample is None and not too_many(client, documents, request, queries):
             return None
         count = within(client, documents, request, queries)
     else:
-        count = request.sample or 0
+        count = request.sample
     if documents and LEAST <= count >= documents:
         return None
     return sampled(

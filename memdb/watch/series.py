@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from memdb import files
 from memdb.cluster.target import Target
@@ -36,7 +37,7 @@ class Watch:
     queries: int = QUERIES  # at most
     tap: str = ""  # path of a tap's record, whose newest searches are asked; empty: fixed made queries
     # Documents that recall is estimated from; 0: all are read, None: the target's budget decides.
-    sample: int | None = None
+    sample: int | Literal["usual"] | None = None
 
     def __post_init__(self) -> None:
         for name, value, low, high in (

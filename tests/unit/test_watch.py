@@ -161,7 +161,7 @@ def test_a_history_of_an_earlier_version_has_no_measurements(tmp_path: Path) -> 
 def test_what_the_app_watches_is_kept(tmp_path: Path) -> None:
     target = Target()
     assert series.listed(tmp_path, target) == ()
-    other = replace(WATCH, ef_runtime=None, tap="/x/t.parquet")
+    other = replace(WATCH, ef_runtime=None, tap="/x/t.parquet", sample="usual")
     for watch in (WATCH, other, replace(WATCH, every_s=60.0)):
         series.switch(tmp_path, target, watch, on=True)
     assert series.listed(tmp_path, target) == (other, replace(WATCH, every_s=60.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import streamlit as st
 
@@ -91,7 +92,9 @@ def form(target: Target, info: IndexInfo) -> SweepRequest | MemDBError:
         return replace(request, sample=_documents(target, info, request, matching))
 
 
-def _documents(target: Target, info: IndexInfo, request: SweepRequest, matching: int | None) -> int | None:
+def _documents(
+    target: Target, info: IndexInfo, request: SweepRequest, matching: int | None
+) -> int | Literal["usual"] | None:
     """All documents or a sample, with what each will read and how long that takes at this server's rate."""
     documents = info.documents if matching is None else matching
     by = st.segmented_control(
