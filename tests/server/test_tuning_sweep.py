@@ -496,7 +496,7 @@ def test_files_of_queries(client: Client, prefix: str, tmp_path: Path) -> None:
         "k.csv": (b"\xff\xfe\x00", BadInput, "cannot be read"),
         "l.jsonl": (b"[1, NaN]", BadVector, "2 numbers"),
         "m.csv": (f"1,,{','.join('3' * 14)}\n{','.join('4' * 16)}\n".encode(), BadVector, "Row 1 of"),
-        "n.csv": (b"0,5;0,25\n0,5;0,75\n", BadInput, "no column of vectors or texts"),
+        "n.csv": (b"0,5;0,25\n0,5;0,75\n", BadVector, "2 numbers"),
         "o.csv": (b"1 2 3\n4 5 6\n", BadInput, "no column of vectors or texts"),
     }
     for name, (content, error, said) in bad.items():
