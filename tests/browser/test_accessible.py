@@ -29,7 +29,9 @@ RUN = """async rules => (await axe.run(document, {resultTypes: ["violations"], .
 
 def _faults(page: Page, *, colors_alone: bool = False) -> list[Any]:
     page.evaluate(AXE)
-    faults: list[Any] = page.evaluate(RUN, {"runOnly": ["color-contrast", "link-in-text-block"]} if colors_alone else {})
+    faults: list[Any] = page.evaluate(
+        RUN, {"runOnly": ["color-contrast", "link-in-text-block"]} if colors_alone else {}
+    )
     return faults
 
 
