@@ -280,8 +280,8 @@ def _show(run: Run, bound: float) -> None:
         say(run.recommendation.sentence)
         for reason in run.recommendation.reasons:
             say(f"  {reason}")
-    if run.shards and run.points:
-        _show_shards(run, best if best is not None else run.points[-1].ef_runtime)
+    if run.shards and run.concluded is not None:
+        _show_shards(run, run.concluded.ef_runtime)
     if run.as_asked is not None:
         say(run.as_asked.words)
         _show_settings(run.as_asked)

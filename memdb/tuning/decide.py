@@ -23,6 +23,7 @@ from memdb.tuning.run import (
     Sampled,
     SweepRequest,
     Uncertainty,
+    closest,
 )
 from memdb.tuning.source import short_words
 
@@ -221,7 +222,7 @@ def recommend(
     best = chosen(points, goal)
     plan = (*((beside.words,) if beside else ()), *((plan_words,) if plan_words else ()))
     if sampled is not None:
-        plan = (sampled.reference_words, *narrowing(best or points[-1], sampled), *plan)
+        plan = (sampled.reference_words, *narrowing(best or closest(points, goal), sampled), *plan)
     if plan_exact and definition.algorithm == "HNSW" and goal.kind == "recall" and all_exact(points):
         return _brute_force(points, plan)
     if best is None:
@@ -308,15 +309,14 @@ def _missed(
 ) -> Recommendation:
     goal, k = request.goal, request.k
     ordered = sorted(points, key=lambda p: p.ef_runtime)
+    best = closest(points, goal)
     if goal.kind == "p99_ms":
-        best = min(points, key=lambda p: p.p99_ms)
         sentence = (
             f"No EF_RUNTIME from {ordered[0].ef_runtime} to {ordered[-1].ef_runtime} meets "
             f"{goal.words(k)}: the fastest, {best.ef_runtime}, has a p99 of {best.p99_ms:.2f} ms."
         )
         reasons = ["A lower M, a smaller k, fewer returned fields or a faster node would shorten the call."]
         return Recommendation(None, best.recall, best.low, best.high, False, sentence, (*reasons, *plan))
-    best = max(points, key=lambda p: (p.recall, -p.ef_runtime))
     q = len(best.recalls)
     reasons = []
     needed = queries_to_tell(best.recalls, goal.value, goal.confidence)

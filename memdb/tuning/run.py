@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -119,6 +120,18 @@ class EfPoint:
     def qps(self) -> float:
         """Answers a second at the largest concurrency measured; NaN where none was."""
         return max(self.throughput)[1] if self.throughput else float("nan")
+
+
+def closest(points: Sequence[EfPoint], goal: Goal) -> EfPoint:
+    """Where no setting meets the goal: the fastest, or the cheapest of those with the highest recall.
+
+    Args:
+        points: measured, at least one.
+        goal: which of the two counts.
+    """
+    if goal.kind == "p99_ms":
+        return min(points, key=lambda point: point.p99_ms)
+    return max(points, key=lambda point: (point.recall, -point.ef_runtime))
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,3 +371,10 @@ class Run:
     def point(self, ef_runtime: int) -> EfPoint | None:
         """The point at this EF_RUNTIME, if it was measured."""
         return next((p for p in self.points if p.ef_runtime == ef_runtime), None)
+
+    @property
+    def concluded(self) -> EfPoint | None:
+        """What the conclusion is about: the recommended setting, or what came closest. None: no points."""
+        if self.recommendation is not None and self.recommendation.ef_runtime is not None:
+            return self.point(self.recommendation.ef_runtime)
+        return closest(self.points, self.request.goal) if self.points else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -15,6 +16,7 @@ from memdb.intervals import Interval
 from memdb.tuning import decide
 from memdb.tuning.estimate import Estimate
 from memdb.tuning.run import Definition, EfPoint, Goal, SweepRequest, Uncertainty
+from tests.unit.tune_run import run as some_run
 
 HNSW = Definition("HNSW", "FLOAT32", 8, "L2", 16, 200)
 
@@ -178,6 +180,23 @@ def test_a_latency_target_takes_the_best_recall_within_it() -> None:
     assert missed is not None
     assert not missed.met
     assert "0.50 ms" in missed.sentence
+
+
+@pytest.mark.parametrize(
+    ("goal", "ef"), [(Goal("p99_ms", 0.1), 10), (Goal("recall", 0.999), 40), (Goal("recall", 0.9), 10)]
+)
+def test_what_the_sentence_is_about_is_what_the_numbers_beside_it_are_of(goal: Goal, ef: int) -> None:
+    """160 is measured, and no better than 40: neither the fastest nor the cheapest of the best."""
+    recalls = {10: 0.97, 40: 0.99, 160: 0.99}
+    points = tuple(point(each, np.full(500, recall), p99_ms=each / 20) for each, recall in recalls.items())
+    request = SweepRequest("i", goal=goal)
+    verdict = decide.recommend(points, request, HNSW, ef_limit=4096)
+    assert verdict is not None
+    assert str(ef) in re.findall(r"(?:the best|the fastest|^EF_RUNTIME),? (\d+)", verdict.sentence)
+    concluded = some_run(points=points, request=request, recommendation=verdict).concluded
+    assert concluded is not None
+    assert concluded.ef_runtime == ef
+    assert some_run(points=(), request=request, recommendation=None).concluded is None
 
 
 def test_more_queries_are_wanted_only_where_they_could_help() -> None:

@@ -118,10 +118,7 @@ def gives_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
     rows = []
     for candidate in every:
         verdict = candidate.run.recommendation if candidate.run is not None else None
-        point = None
-        if candidate.run is not None and candidate.run.points:
-            chosen = verdict.ef_runtime if verdict is not None else None
-            point = candidate.run.point(chosen) if chosen is not None else candidate.run.points[-1]
+        point = candidate.run.concluded if candidate.run is not None else None
         calls_per_s = None if point is None or not math.isfinite(point.qps) else round(point.qps)
         rows.append(
             {

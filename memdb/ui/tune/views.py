@@ -102,9 +102,8 @@ def headline(run_view: RunView) -> None:
 
 
 def facts(run: Run) -> None:
-    """The numbers of the recommended setting, or of the best there is."""
-    best = run.recommendation.ef_runtime if run.recommendation else None
-    point = run.point(best) if best is not None else (run.points[-1] if run.points else None)
+    """The numbers of the setting that the conclusion is about."""
+    point = run.concluded
     if point is None:
         return
     with st.container(horizontal=True):
