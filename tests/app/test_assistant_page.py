@@ -276,7 +276,7 @@ def test_links_with_nonsense_open_the_page(opened: Open, demo_target: Target) ->
 
 
 def test_a_question_to_begin_with_is_asked_by_a_press(opened: Open, session: str) -> None:
-    app = opened(index="idx:embeddings", assistant__session=session)
+    app = opened(index="idx:embeddings", assistant__user="user001", assistant__session=session)
     app.button(key="assistant.example.2").click().run()
     assert not app.exception
     assert "The documents do not answer this." in said(app)
