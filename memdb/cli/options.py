@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 
+from memdb.cluster.address import NOT_SHOWN
 from memdb.errors import BadInput
 
 _KEY = "option"
@@ -41,7 +42,6 @@ _ABOUT_VALUE = re.compile(
 )
 _CHOICES = " (choose from "
 _LIKE_A_NUMBER = re.compile(r"[-+]?(?=\S*\d)[\d.,_]{1,15} ?[A-Za-z%]{0,2}|[A-Za-z]{1,3}")
-_NOT_SHOWN = "not shown, as it may be a password"
 
 
 def without_value(message: str) -> str:
@@ -55,9 +55,9 @@ def without_value(message: str) -> str:
     if difflib.get_close_matches(about["value"].lower(), choices):
         return message
     if about["kind"]:
-        told = f"{about['head']}{about['kind'].rstrip(': ')}, {_NOT_SHOWN}{about['rest']}"
+        told = f"{about['head']}{about['kind'].rstrip(': ')}, {NOT_SHOWN}{about['rest']}"
     else:
-        told = f"{about['head']}the value, {_NOT_SHOWN}, {about['rest'].lstrip()}"
+        told = f"{about['head']}the value, {NOT_SHOWN}, {about['rest'].lstrip()}"
     return f"{told}{_CHOICES}{listed}" if listed else told
 
 

@@ -56,6 +56,7 @@ _SERVER = re.compile(
     r"\s*((rediss?|valkeys?|unix):/|([a-z][a-z0-9+.-]*:)?//[^\s/]*:.*@)", re.IGNORECASE | re.DOTALL
 )
 _TOLD = 3  # characters behind the slashes, by which a message that cuts an address is known to hold it
+NOT_SHOWN = "not shown, as it may be a password"  # in the place of a value of the command line
 # argparse lists options, no values
 _NAMES_OPTIONS = ("The following arguments are required: ", "One of the arguments ")
 # memdb.cli.options repeats no value of these
@@ -171,7 +172,7 @@ def without_values(error: BadInput, words: Sequence[str]) -> BadInput:
     # An address of any form behind --url, of a command that takes none.
     not_understood = _NOT_UNDERSTOOD.match(str(error)) is not None
     unread = not_understood and "--url" in names and "--url" in str(error)
-    repeats = not str(error).startswith(_NAMES_OPTIONS)
+    repeats = not str(error).startswith(_NAMES_OPTIONS) and NOT_SHOWN not in str(error)
     if not repeats or not (login or unread or any(map(may_hold_password, words))):
         return error
     if login:

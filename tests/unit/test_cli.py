@@ -83,6 +83,15 @@ def test_an_error_is_one_line_and_status_2(
     assert out == ""
 
 
+@pytest.mark.parametrize("wrong", ["banana", "geheim@h", "redis://:geheim@h", "not shown, geheim"])
+def test_why_a_value_is_wrong_is_told_beside_an_address_too(wrong: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse(["recall", "--url", "redis://:s3cret@h", "--sample", wrong])
+    told = f"{caught.value} {caught.value.hint}"
+    assert "is not a whole number; or say usual" in told
+    assert not any(word in told for word in ("s3cret", "banana", "geheim", "redis://"))
+
+
 @pytest.mark.parametrize(
     "words",
     [
